@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := test
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PYTHONDONTWRITEBYTECODE := 1
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.PHONY: venv demo test check bench lock clean
+
+venv: $(READY)
+
+# The stamp makes this incremental: pip runs again only when the lock or the project's metadata changes.
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"tankwatch needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {v.major}.{v.minor}: run make PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(READY)
+	$(BIN)/tankwatch demo --dir demo $(DEMO_FLAGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/contracts --no-cov
+
+test: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(READY)
+	for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+# Needs uv. The exported files carry hashes and name no index, so plain pip installs them from anywhere.
+lock:
+	uv lock --quiet
+	uv export --quiet --format requirements-txt --all-extras --no-emit-project --no-header -o requirements.txt
+	uv export --quiet --format requirements-txt --extra postgres --no-dev --no-emit-project --no-header -o requirements-edge.txt
+
+clean:
+	rm -rf $(VENV) demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

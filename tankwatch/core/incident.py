@@ -1,0 +1,124 @@
+"""What an operator is told about: incidents, their evidence, and the messages they cause."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class IncidentState(StrEnum):
+    """Where an incident stands in its life (ISA-18.2, with `closed` for the filed record)."""
+
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGED = "acknowledged"
+    RETURNED_UNACKNOWLEDGED = "returned_unacknowledged"
+    CLOSED = "closed"
+
+
+class Severity(StrEnum):
+    """How much an incident asks of an operator; only an alarm pages."""
+
+    JOURNAL = "journal"
+    ALERT = "alert"
+    ALARM = "alarm"
+
+
+class Symptom(StrEnum):
+    """What a reader of the mail is told the tank does."""
+
+    ABOVE_EXPECTED = "above_expected"
+    BELOW_EXPECTED = "below_expected"
+    UNUSUAL_PATTERN = "unusual_pattern"
+    ABOVE_LIMIT = "above_limit"
+    BELOW_LIMIT = "below_limit"
+    FLAT_LINE = "flat_line"
+    STALE = "stale"
+
+
+class MessageKind(StrEnum):
+    """Which of an incident's messages this is."""
+
+    ALARM = "alarm"
+    ALL_CLEAR = "all_clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One stretch of time in which a tank did not behave, as stored.
+
+    Attributes:
+        uid: stable name, the same however often the same readings are processed.
+        detector: what opened it: a detector's name, or ``limit``, ``flat_line`` or ``stale``.
+        channel: channel that contributed most.
+        share: contribution of `channel` to the evidence, 0 to 1.
+        symptom: what the tank does.
+        started_at: beginning of the first flagged step.
+        raised_at: end of the step at which the on-delay had passed.
+        ended_at: end of the last flagged step; None while it lasts.
+        peak_score: largest score so far, 1.0 is the threshold.
+        historical: opened so late that it never pages.
+    """
+
+    uid: str
+    site: str
+    tank: str
+    state: IncidentState
+    severity: Severity
+    detector: str
+    channel: str
+    share: float
+    symptom: Symptom
+    started_at: datetime
+    raised_at: datetime
+    ended_at: datetime | None
+    peak_score: float
+    historical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The picture behind an incident: what was read, what was expected, how it was judged.
+
+    Attributes:
+        channels: names along the last axis of the arrays.
+        units: unit of each channel, for instance ``kPa`` and ``degC``.
+        times_ms: int64 (steps,), epoch milliseconds, beginning of each step.
+        step_s: length of a step in seconds.
+        values: float64 (steps, channels), NaN where nothing was read.
+        expected_low: float64 (steps, channels), lower edge of the expected band, NaN where unknown.
+        expected_high: float64 (steps, channels), upper edge of the expected band.
+        score: float64 (steps,), 1.0 is the threshold, NaN where not scored.
+        limit_low: engineering low limit of each channel, None where there is none.
+        limit_high: engineering high limit of each channel, None where there is none.
+    """
+
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    times_ms: NDArray[np.int64]
+    step_s: int
+    values: NDArray[np.float64]
+    expected_low: NDArray[np.float64]
+    expected_high: NDArray[np.float64]
+    score: NDArray[np.float64]
+    limit_low: tuple[float | None, ...]
+    limit_high: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message that is to be sent about an incident.
+
+    Attributes:
+        kind: alarm or all-clear.
+        message_id: RFC 5322 Message-ID with angle brackets, fixed when the message was queued.
+        thread_id: Message-ID of the incident's first message; equal to `message_id` for the first.
+        queued_at: when the incident's transition was stored; the mail's Date.
+    """
+
+    incident: Incident
+    kind: MessageKind
+    message_id: str
+    thread_id: str
+    queued_at: datetime

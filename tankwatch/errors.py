@@ -1,0 +1,61 @@
+"""Every exception that tankwatch raises on purpose.
+
+::
+
+    TankwatchError
+    ├── UsageError            the command or call was put wrongly (exit code 2)
+    │   └── SettingsError     a setting is missing, unknown or out of range
+    ├── SourceError           a source of readings cannot be read at all
+    ├── ShapeError            an array does not have the axes that were asked for
+    ├── StoreError            the database refused
+    │   └── SchemaError       the database is not at the revision this version needs
+    ├── ModelError            a model is missing, broken or does not fit the data
+    │   └── TrainingError     training did not end with a usable model
+    └── DeliveryError         a message could not be handed over; ``retry``: try again?
+
+Each message says what is wrong, where, and the remedy.
+"""
+
+
+class TankwatchError(Exception):
+    """Base of every error that tankwatch raises on purpose."""
+
+
+class UsageError(TankwatchError):
+    """The command or call was put wrongly."""
+
+
+class SettingsError(UsageError):
+    """A setting is missing, unknown or out of range."""
+
+
+class SourceError(TankwatchError):
+    """A source of readings cannot be read at all."""
+
+
+class ShapeError(TankwatchError, ValueError):
+    """An array does not have the axes that were asked for."""
+
+
+class StoreError(TankwatchError):
+    """The database refused."""
+
+
+class SchemaError(StoreError):
+    """The database is not at the revision this version needs."""
+
+
+class ModelError(TankwatchError):
+    """A model is missing, broken or does not fit the data."""
+
+
+class TrainingError(ModelError):
+    """Training did not end with a usable model."""
+
+
+class DeliveryError(TankwatchError):
+    """A message could not be handed over."""
+
+    def __init__(self, message: str, *, retry: bool) -> None:
+        super().__init__(message)
+        self.retry = retry

@@ -1,0 +1,278 @@
+"""Typed settings: ``tankwatch.toml``, then ``TANKWATCH_*`` variables, then secrets from files.
+
+A variable is ``TANKWATCH_<SECTION>__<KEY>``; with ``_FILE`` behind it, it names a file that holds
+the value, as container platforms hand over secrets.  Read once, by
+``settings_sources.load_settings``.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "TANKWATCH_"
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        message = "must be an IANA time zone, for instance UTC or Europe/Oslo"
+        raise ValueError(message)
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+
+
+def _setting(default: Any, help_text: str, *, unit: str = "", **limits: Any) -> Any:
+    return Field(default=default, description=help_text, json_schema_extra={"unit": unit}, **limits)
+
+
+class Section(BaseModel):
+    """A section of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Plant(Section):
+    """The plant that is watched."""
+
+    site: str = _setting("main", "Site of tanks that are created on their first reading.")
+    time_zone: TimeZone = _setting("UTC", "Zone in which mails and reports show times.")
+
+
+class Database(Section):
+    """Where everything is kept."""
+
+    url: SecretStr = _setting(
+        SecretStr("sqlite:///tankwatch.db"),
+        "SQLAlchemy URL; a relative SQLite path is relative to the settings file.",
+    )
+    busy_timeout_s: float = _setting(
+        30.0, "How long a write waits for another on SQLite.", unit="s", gt=0, le=600
+    )
+
+
+class ChannelRules(Section):
+    """What one channel measures and what is plainly wrong for it."""
+
+    unit: str = _setting("", "Canonical unit: kPa (gauge) for pressure, degC for temperature.")
+    low: float | None = _setting(None, "Engineering low limit; leave out for none.", unit="channel")
+    high: float | None = _setting(
+        None, "Engineering high limit; leave out for none.", unit="channel"
+    )
+    flat_steps: int | None = _setting(
+        240,
+        "Steps without movement that make a flat line; leave out to switch off.",
+        unit="steps",
+        ge=2,
+        le=100_000,
+    )
+    flat_tolerance: float = _setting(
+        0.0, "Movement up to this much counts as none.", unit="channel", ge=0
+    )
+
+
+class Ingest(Section):
+    """How readings come in from files."""
+
+    folder: str = _setting("inbox", "Drop folder that the daemon watches.")
+    settle_s: float = _setting(
+        2.0, "A file is taken once it has not changed for this long.", unit="s", ge=0, le=3600
+    )
+    columns: dict[str, str] = _setting(
+        {}, "Names in your files for tank, timestamp, channel, value or a channel."
+    )
+    units: dict[str, str] = _setting({}, "Unit of each channel in your files, if not canonical.")
+    absolute: tuple[str, ...] = _setting((), "Channels whose pressure is absolute in your files.")
+    atmospheric_kpa: float = _setting(
+        101.325, "Subtracted from absolute pressure.", unit="kPa", gt=50, lt=120
+    )
+    time_zone: TimeZone = _setting("UTC", "Zone of times that state none.")
+    skip_columns: tuple[str, ...] = _setting((), "Columns that are never read, such as labels.")
+    unknown_tank: Literal["create", "refuse"] = _setting(
+        "create", "What happens to a tank that is not in the plant yet."
+    )
+    future_s: float = _setting(
+        600.0, "A reading further ahead of the clock than this is quarantined.", unit="s", ge=0
+    )
+
+
+class Grid(Section):
+    """The regular grid that readings are put on."""
+
+    step_s: int = _setting(60, "Length of a step.", unit="s", ge=1, le=86_400)
+    max_fill_steps: int = _setting(
+        3, "A hole up to this long is filled by holding the last value.", unit="steps", ge=0, le=60
+    )
+    lateness_s: int = _setting(
+        0, "How long a step is kept open for readings that arrive out of order.", unit="s", ge=0
+    )
+
+
+class Model(Section):
+    """The sequence autoencoder."""
+
+    window: int = _setting(60, "Steps in a window.", unit="steps", ge=4, le=2880)
+    units: tuple[int, ...] = _setting((32, 16), "Cells in each encoder layer; the decoder mirrors.")
+    cell: Literal["lstm", "gru"] = _setting("lstm", "Recurrent cell.")
+    head: Literal["dense", "lstm"] = _setting("dense", "Last layer of the decoder.")
+    epochs: int = _setting(40, "Most passes over the training windows.", ge=1, le=10_000)
+    batch: int = _setting(128, "Windows in a gradient step.", unit="windows", ge=1, le=65_536)
+    learning_rate: float = _setting(0.003, "Step size of Adam.", gt=0, lt=1)
+    patience: int = _setting(
+        4, "Epochs without a better held-out loss that end training.", unit="epochs", ge=1, le=1000
+    )
+    max_windows: int = _setting(
+        6000, "Training windows sampled from history.", unit="windows", ge=16, le=10_000_000
+    )
+    seed: int = _setting(0, "Seed of everything random in training.", ge=0, le=2**31 - 1)
+
+
+class Train(Section):
+    """What a model is trained and calibrated on."""
+
+    history_days: float = _setting(60.0, "Training looks back this far.", unit="days", gt=0)
+    min_steps: int = _setting(
+        600, "A tank with fewer known steps is left out.", unit="steps", ge=16
+    )
+    calibration_share: float = _setting(
+        0.3,
+        "Last share of the history, never trained on, that sets the threshold.",
+        gt=0.05,
+        lt=0.9,
+    )
+    false_alarms_per_tank_month: float = _setting(
+        0.5, "Alarm budget that the threshold is fitted to.", unit="1/(tank month)", gt=0, le=1000
+    )
+    timeout_s: float = _setting(7200.0, "A training that takes longer is ended.", unit="s", gt=0)
+
+
+class Detect(Section):
+    """When a score becomes an episode and an episode an incident."""
+
+    detector: Literal["autoencoder", "robust_z", "pca"] = _setting(
+        "autoencoder", "Detector whose scores open incidents."
+    )
+    shadow: tuple[Literal["autoencoder", "robust_z", "pca"], ...] = _setting(
+        (), "Detectors that are scored and stored beside it and never alarm."
+    )
+    on_delay_steps: int = _setting(
+        3, "Steps in a row at or above the threshold that raise an episode.", unit="steps", ge=1
+    )
+    off_delay_steps: int = _setting(
+        10, "Steps in a row below the deadband that end it.", unit="steps", ge=1
+    )
+    deadband: float = _setting(
+        0.2, "An episode ends below 1 minus this share of the threshold.", ge=0, lt=1
+    )
+    merge_gap_steps: int = _setting(
+        30, "Episodes of a tank closer than this are one incident.", unit="steps", ge=0
+    )
+    stale_s: int = _setting(
+        1800, "A channel without readings for this long is stale.", unit="s", ge=1
+    )
+    page_within_s: int = _setting(
+        86_400,
+        "An incident found later than this after it began is filed, not paged.",
+        unit="s",
+        ge=0,
+    )
+    chunk_steps: int = _setting(
+        1440, "Most steps that a pass scores between two commits.", unit="steps", ge=1
+    )
+
+
+class Mail(Section):
+    """How alarms leave the house."""
+
+    host: str = _setting("", "SMTP server; empty writes .eml files to the folder instead.")
+    port: int = _setting(587, "SMTP port.", ge=1, le=65_535)
+    security: Literal["starttls", "tls", "none"] = _setting(
+        "starttls", "Encryption; never silently dropped."
+    )
+    username: str = _setting("", "Login name; empty for no login.")
+    password: SecretStr = _setting(SecretStr(""), "Login secret; best from a file.")
+    sender: str = _setting("tankwatch@localhost", "From address.")
+    recipients: tuple[str, ...] = _setting(("operator@localhost",), "Who is told.")
+    folder: str = _setting("outbox", "Folder of .eml files when no host is set.")
+    timeout_s: float = _setting(20.0, "Wait for the server.", unit="s", gt=0, le=600)
+    attempts: int = _setting(8, "Tries before a message is given up.", ge=1, le=1000)
+    retry_base_s: float = _setting(30.0, "First pause between tries; it doubles.", unit="s", gt=0)
+    retry_cap_s: float = _setting(3600.0, "Longest pause between tries.", unit="s", gt=0)
+
+
+class Schedule(Section):
+    """When the daemon does what."""
+
+    watch_s: float = _setting(5.0, "Look into the drop folder.", unit="s", gt=0, le=86_400)
+    detect_s: float = _setting(60.0, "Score what is new.", unit="s", gt=0, le=86_400)
+    deliver_s: float = _setting(10.0, "Send what is queued.", unit="s", gt=0, le=86_400)
+    train_at: ClockTime = _setting("02:30", "Nightly training, in the plant's zone.", unit="HH:MM")
+    housekeeping_at: ClockTime = _setting("03:45", "Nightly clean-up.", unit="HH:MM")
+
+
+class Keep(Section):
+    """How long records are kept."""
+
+    score_days: float = _setting(400.0, "Scores.", unit="days", gt=0)
+    quarantine_days: float = _setting(90.0, "Quarantined rows.", unit="days", gt=0)
+    job_run_days: float = _setting(30.0, "Finished runs of jobs.", unit="days", gt=0)
+
+
+class Log(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least level shown.")
+    format: Literal["console", "json"] = _setting("console", "For people or for machines.")
+
+
+DEFAULT_CHANNELS = {
+    "pressure": ChannelRules(unit="kPa"),
+    "temperature": ChannelRules(unit="degC"),
+}
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each section is a table of the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    plant: Plant = Plant()
+    database: Database = Database()
+    channels: dict[ChannelName, ChannelRules] = Field(default=DEFAULT_CHANNELS)
+    ingest: Ingest = Ingest()
+    grid: Grid = Grid()
+    model: Model = Model()
+    train: Train = Train()
+    detect: Detect = Detect()
+    mail: Mail = Mail()
+    schedule: Schedule = Schedule()
+    keep: Keep = Keep()
+    log: Log = Log()
+    home: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _keep_pressure_and_temperature(cls, declared: Any) -> Any:
+        if not isinstance(declared, dict):
+            return declared
+        complete: dict[str, Any] = {}
+        for name, rules in DEFAULT_CHANNELS.items():
+            own = declared.get(name, {})
+            complete[name] = {"unit": rules.unit, **own} if isinstance(own, dict) else own
+        return complete | {name: own for name, own in declared.items() if name not in complete}
+
+    def path(self, name: str) -> Path:
+        """Return `name` as a path; a relative one starts at the settings file."""
+        return self.home / Path(name).expanduser()
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Return the declared channels in order."""
+        return tuple(self.channels)

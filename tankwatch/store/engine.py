@@ -1,0 +1,130 @@
+"""Connections and transactions, the same to callers on SQLite and PostgreSQL."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from tankwatch.errors import SettingsError, StoreError
+
+T = TypeVar("T")
+_WRITING = "tankwatch_writing"
+_PAUSES_S = (0.1, 0.2, 0.4, 0.8)
+
+
+def connect(url: str, *, home: Path = Path(), busy_timeout_s: float = 30.0) -> Engine:
+    """Return an engine for `url`; a relative SQLite path starts at `home`.
+
+    Raises:
+        SettingsError: the URL is not one of SQLite or PostgreSQL, or a driver is missing.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        message = "database.url is not an SQLAlchemy URL: write sqlite:///tankwatch.db or postgresql://..."
+        raise SettingsError(message) from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            parsed = parsed.set(database=str(home / parsed.database))
+        return _sqlite(str(parsed), busy_timeout_s)
+    if backend == "postgresql":
+        psycopg = parsed.set(drivername="postgresql+psycopg")
+        return _postgresql(psycopg.render_as_string(hide_password=False))
+    message = f"database.url names {backend!r}: tankwatch keeps its data in sqlite or postgresql"
+    raise SettingsError(message)
+
+
+def _sqlite(url: str, busy_timeout_s: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": busy_timeout_s})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling would begin late and never lock; see `begin` below.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "temp_store = MEMORY",
+            "cache_size = -65536",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get(_WRITING, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        message = "PostgreSQL needs its driver: pip install 'tankwatch[postgres]'"
+        raise SettingsError(message) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a connection whose queries all see one state of the database."""
+    options = {"isolation_level": "REPEATABLE READ"} if engine.name == "postgresql" else {}
+    with _translated(), engine.connect().execution_options(**options) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that commits at the end, or not at all."""
+    with (
+        _translated(),
+        engine.connect().execution_options(**{_WRITING: True}) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+def retried(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Return what `work` returns in a transaction, again if the database was busy or lost."""
+    for pause_s in (*_PAUSES_S, None):
+        try:
+            with (
+                engine.connect().execution_options(**{_WRITING: True}) as connection,
+                connection.begin(),
+            ):
+                return work(connection)
+        except OperationalError as error:
+            if pause_s is None:
+                raise StoreError(_describe(error)) from error
+            time.sleep(pause_s)
+        except DBAPIError as error:
+            raise StoreError(_describe(error)) from error
+    raise AssertionError
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(_describe(error)) from error
+
+
+def _describe(error: DBAPIError) -> str:
+    reason = (
+        str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else repr(error.orig)
+    )
+    remedy = ""
+    if "no such table" in reason or ("relation" in reason and "does not exist" in reason):
+        remedy = ": create or migrate it with `tankwatch db upgrade`"
+    elif "locked" in reason:
+        remedy = ": another program is writing; try again, or raise database.busy_timeout_s"
+    return f"the database refused ({reason}){remedy}"

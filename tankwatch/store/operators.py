@@ -1,0 +1,75 @@
+"""What operators decide: labels, shelving, maintenance."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, ForeignKey, String, Text, insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tankwatch.errors import UsageError
+from tankwatch.store.base import Base, RowId, UtcTime
+from tankwatch.store.incidents import load_incidents
+
+
+class LabelRow(Base):
+    """What an operator said an incident, or a stretch of a tank, really was."""
+
+    __tablename__ = "label"
+
+    label_id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    tank_id: Mapped[int] = mapped_column(ForeignKey("tank.tank_id"), index=True)
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incident.incident_id"), index=True)
+    started_at: Mapped[datetime] = mapped_column(UtcTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    verdict: Mapped[str] = mapped_column(String(24))
+    cause: Mapped[str] = mapped_column(Text)
+    labelled_by: Mapped[str] = mapped_column(String(120))
+    labelled_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ShelfRow(Base):
+    """A stretch in which a tank's alarms are kept from operators: shelved or out of service."""
+
+    __tablename__ = "shelf"
+
+    shelf_id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    tank_id: Mapped[int] = mapped_column(ForeignKey("tank.tank_id"), index=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    from_at: Mapped[datetime] = mapped_column(UtcTime)
+    until_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    shelved_by: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class MaintenanceRow(Base):
+    """A stretch in which a site or a tank is worked on."""
+
+    __tablename__ = "maintenance"
+
+    maintenance_id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    site_id: Mapped[int | None] = mapped_column(ForeignKey("site.site_id"), index=True)
+    tank_id: Mapped[int | None] = mapped_column(ForeignKey("tank.tank_id"), index=True)
+    from_at: Mapped[datetime] = mapped_column(UtcTime)
+    until_at: Mapped[datetime] = mapped_column(UtcTime)
+    reason: Mapped[str] = mapped_column(Text)
+
+
+def store_label(
+    connection: Connection, incident_id: int, *, verdict: str, cause: str, by: str, at: datetime
+) -> None:
+    """Store what an operator says an incident was."""
+    found = load_incidents(connection, ids=[incident_id])
+    if not found:
+        message = f"there is no incident {incident_id}: see `tankwatch incidents`"
+        raise UsageError(message)
+    incident = found[0].incident
+    row = {
+        "tank_id": found[0].tank_id,
+        "incident_id": incident_id,
+        "started_at": incident.started_at,
+        "ended_at": incident.ended_at,
+        "verdict": verdict,
+        "cause": cause,
+        "labelled_by": by,
+        "labelled_at": at,
+    }
+    connection.execute(insert(LabelRow).values(row))

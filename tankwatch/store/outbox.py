@@ -1,0 +1,237 @@
+"""Messages that wait to be sent, and each try: leased, sent, then marked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tankwatch.core.incident import MessageKind
+from tankwatch.store.base import Base, RowId, UtcTime
+
+
+class MessageState(StrEnum):
+    """Where a message stands."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class OutboxRow(Base):
+    """A message about an incident, written in the transaction that changed the incident."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_state_next_attempt_at", "state", "next_attempt_at"),)
+
+    outbox_id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.incident_id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    message_id: Mapped[str] = mapped_column(String(200), unique=True)
+    thread_id: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(12))
+    reason: Mapped[str] = mapped_column(String(60))
+    attempts: Mapped[int]
+    queued_at: Mapped[datetime] = mapped_column(UtcTime)
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcTime)
+    leased_by: Mapped[str | None] = mapped_column(String(120))
+    leased_until: Mapped[datetime | None] = mapped_column(UtcTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    last_error: Mapped[str] = mapped_column(Text)
+
+
+class DeliveryRow(Base):
+    """One try to send a message."""
+
+    __tablename__ = "delivery"
+
+    delivery_id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    outbox_id: Mapped[int] = mapped_column(ForeignKey("outbox.outbox_id"), index=True)
+    at: Mapped[datetime] = mapped_column(UtcTime)
+    outcome: Mapped[str] = mapped_column(String(12))
+    detail: Mapped[str] = mapped_column(Text)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message as the rest of the program knows it."""
+
+    outbox_id: int
+    incident_id: int
+    kind: MessageKind
+    message_id: str
+    thread_id: str
+    state: MessageState
+    reason: str
+    attempts: int
+    queued_at: datetime
+    sent_at: datetime | None
+    last_error: str
+
+
+def queue_message(
+    connection: Connection,
+    incident_id: int,
+    uid: str,
+    *,
+    kind: MessageKind,
+    domain: str,
+    at: datetime,
+) -> None:
+    """Queue a message; its Message-ID follows from the incident, so a repeat is the same."""
+    row = {
+        "incident_id": incident_id,
+        "kind": kind.value,
+        "message_id": message_id(uid, kind, domain),
+        "thread_id": message_id(uid, MessageKind.ALARM, domain),
+        "state": MessageState.PENDING.value,
+        "reason": "",
+        "attempts": 0,
+        "queued_at": at,
+        "next_attempt_at": at,
+        "last_error": "",
+    }
+    connection.execute(insert(OutboxRow).values(row))
+
+
+def message_id(uid: str, kind: MessageKind, domain: str) -> str:
+    """Return the RFC 5322 Message-ID of an incident's message."""
+    return f"<incident.{uid}.{kind.value}@{domain}>"
+
+
+def claim_message(
+    connection: Connection, *, owner: str, now: datetime, until: datetime
+) -> QueuedMessage | None:
+    """Lease the oldest message that is due and not leased, and return it; None if there is none.
+
+    The lease is a conditional update: whoever changes the row has the message.
+    """
+    free = or_(OutboxRow.leased_until.is_(None), OutboxRow.leased_until <= now)
+    due = (
+        OutboxRow.state == MessageState.PENDING.value,
+        OutboxRow.next_attempt_at <= now,
+        free,
+    )
+    oldest = select(OutboxRow.outbox_id).where(*due).order_by(OutboxRow.outbox_id).limit(1)
+    while (key := connection.execute(oldest).scalar_one_or_none()) is not None:
+        change = update(OutboxRow).where(OutboxRow.outbox_id == key, *due)
+        if connection.execute(change.values(leased_by=owner, leased_until=until)).rowcount:
+            return load_messages(connection, ids=[key])[0]
+    return None
+
+
+def mark_sent(connection: Connection, outbox_id: int, *, reason: str, at: datetime) -> None:
+    """Note that a message was handed over."""
+    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+    values = {
+        "state": MessageState.SENT.value,
+        "reason": reason,
+        "sent_at": at,
+        "attempts": OutboxRow.attempts + 1,
+        "leased_until": None,
+        "last_error": "",
+    }
+    connection.execute(change.values(values))
+    _add_delivery(connection, outbox_id, at, "sent", reason)
+
+
+def mark_held(connection: Connection, outbox_id: int, *, reason: str, at: datetime) -> None:
+    """Note that policy keeps a message from being sent."""
+    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+    values = {"state": MessageState.HELD.value, "reason": reason, "leased_until": None}
+    connection.execute(change.values(values))
+    _add_delivery(connection, outbox_id, at, "held", reason)
+
+
+def mark_retry(
+    connection: Connection, outbox_id: int, *, error: str, at: datetime, next_attempt_at: datetime
+) -> None:
+    """Note a failed try and when the next one is due."""
+    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+    values = {
+        "attempts": OutboxRow.attempts + 1,
+        "next_attempt_at": next_attempt_at,
+        "leased_until": None,
+        "last_error": error,
+    }
+    connection.execute(change.values(values))
+    _add_delivery(connection, outbox_id, at, "retry", error)
+
+
+def mark_failed(connection: Connection, outbox_id: int, *, error: str, at: datetime) -> None:
+    """Note that a message is given up; it stays, and is shown by `tankwatch status`."""
+    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+    values = {
+        "state": MessageState.FAILED.value,
+        "attempts": OutboxRow.attempts + 1,
+        "leased_until": None,
+        "last_error": error,
+    }
+    connection.execute(change.values(values))
+    _add_delivery(connection, outbox_id, at, "failed", error)
+
+
+def was_sent(connection: Connection, sent_message_id: str) -> bool:
+    """Return whether the message with this Message-ID was handed over."""
+    query = select(OutboxRow.state).where(OutboxRow.message_id == sent_message_id)
+    return connection.execute(query).scalar_one_or_none() == MessageState.SENT.value
+
+
+def count_messages(connection: Connection) -> dict[MessageState, int]:
+    """Return how many messages stand in each state."""
+    query = select(OutboxRow.state, func.count()).group_by(OutboxRow.state)
+    counted = {MessageState(state): count for state, count in connection.execute(query)}
+    return {state: counted.get(state, 0) for state in MessageState}
+
+
+def load_messages(
+    connection: Connection,
+    *,
+    ids: Sequence[int] | None = None,
+    state: MessageState | None = None,
+) -> list[QueuedMessage]:
+    """Return messages in the order in which they were queued."""
+    query = select(
+        OutboxRow.outbox_id,
+        OutboxRow.incident_id,
+        OutboxRow.kind,
+        OutboxRow.message_id,
+        OutboxRow.thread_id,
+        OutboxRow.state,
+        OutboxRow.reason,
+        OutboxRow.attempts,
+        OutboxRow.queued_at,
+        OutboxRow.sent_at,
+        OutboxRow.last_error,
+    ).order_by(OutboxRow.outbox_id)
+    if ids is not None:
+        query = query.where(OutboxRow.outbox_id.in_(ids))
+    if state is not None:
+        query = query.where(OutboxRow.state == state.value)
+    return [
+        QueuedMessage(
+            key, incident, MessageKind(kind), message, thread, MessageState(stands), *rest
+        )
+        for key, incident, kind, message, thread, stands, *rest in connection.execute(query)
+    ]
+
+
+def _add_delivery(
+    connection: Connection, outbox_id: int, at: datetime, outcome: str, detail: str
+) -> None:
+    row = {"outbox_id": outbox_id, "at": at, "outcome": outcome, "detail": detail}
+    connection.execute(insert(DeliveryRow).values(row))

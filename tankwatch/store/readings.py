@@ -1,0 +1,64 @@
+"""Readings: a row for each tank and time, a nullable column for each channel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, Table, text
+
+from tankwatch.store.base import Base, UtcTime
+from tankwatch.store.plant import check_channel_name
+from tankwatch.store.sql import id_list, ms_column, ms_parameter
+
+# `tankwatch channel add` adds columns; the two that exist from the start are declared here.
+reading = Table(
+    "reading",
+    Base.metadata,
+    Column("tank_id", Integer, ForeignKey("tank.tank_id"), primary_key=True, autoincrement=False),
+    Column("observed_at", UtcTime, primary_key=True),
+    Column("pressure", Float(53)),
+    Column("temperature", Float(53)),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (observed_at)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRows:
+    """Stored readings as arrays, ordered by tank and time.
+
+    Attributes:
+        tank_id: int64 (rows,).
+        observed_ms: int64 (rows,), epoch milliseconds.
+        values: float64 (rows, channels), canonical units, NaN where there is none.
+    """
+
+    tank_id: NDArray[np.int64]
+    observed_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def load_readings(
+    connection: Connection,
+    tank_ids: Sequence[int],
+    channels: Sequence[str],
+    *,
+    from_ms: int,
+    until_ms: int,
+) -> ReadingRows:
+    """Return the readings of `tank_ids` observed from `from_ms` up to but without `until_ms`."""
+    columns = ", ".join(check_channel_name(name) for name in channels)
+    tanks, parameters = id_list(connection, tank_ids)
+    times = ms_column(connection, "observed_at")
+    low, high = (ms_parameter(connection, name) for name in (":from_ms", ":until_ms"))
+    query = text(
+        f"SELECT tank_id, {times}, {columns} FROM reading "  # noqa: S608 - names are checked
+        f"WHERE tank_id IN ({tanks}) AND observed_at >= {low} AND observed_at < {high} "
+        "ORDER BY tank_id, observed_at"
+    )
+    parameters |= {"from_ms": from_ms, "until_ms": until_ms}
+    rows = connection.execute(query, parameters).fetchall()
+    table = np.array([tuple(row) for row in rows], dtype=np.float64)
+    table = table.reshape(len(rows), 2 + len(channels))
+    return ReadingRows(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])

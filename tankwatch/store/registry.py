@@ -1,0 +1,205 @@
+"""Model versions: the artefacts every node scores with, and how they came to be used."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Float, LargeBinary, String, Text, insert, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tankwatch.errors import ModelError
+from tankwatch.store.base import Base, UtcTime
+
+
+class ModelState(StrEnum):
+    """Whether a model version scores."""
+
+    CANDIDATE = "candidate"
+    CHAMPION = "champion"
+    RETIRED = "retired"
+
+
+class ModelVersionRow(Base):
+    """A trained detector with its artefacts; one champion for each detector."""
+
+    __tablename__ = "model_version"
+
+    model_version_id: Mapped[int] = mapped_column(primary_key=True)
+    detector: Mapped[str] = mapped_column(String(40), index=True)
+    state: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(Text)
+    trained_at: Mapped[datetime] = mapped_column(UtcTime)
+    promoted_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    tanks: Mapped[int]
+    train_windows: Mapped[int]
+    excluded_windows: Mapped[int]
+    validation_error: Mapped[float | None] = mapped_column(Float(53))
+    false_alarms_per_tank_month: Mapped[float | None] = mapped_column(Float(53))
+    drift: Mapped[float | None] = mapped_column(Float(53))
+    manifest: Mapped[str] = mapped_column(Text)
+    keras: Mapped[bytes | None] = mapped_column(LargeBinary)
+    onnx: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """What a trained detector is made of; never a pickle.
+
+    Attributes:
+        detector: name of the detector.
+        manifest: JSON-able: parameters, channels, tanks, scaling, threshold, seed, versions.
+        keras: the `.keras` archive, for detectors with a network.
+        onnx: the graph that is scored.
+    """
+
+    detector: str
+    manifest: dict[str, Any]
+    keras: bytes | None = None
+    onnx: bytes | None = None
+
+    def sha256(self) -> str:
+        """Return the hash over manifest, archive and graph."""
+        digest = hashlib.sha256(_dump(self.manifest).encode())
+        digest.update(self.keras or b"")
+        digest.update(self.onnx or b"")
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFacts:
+    """What is told about a model version beside its artefact."""
+
+    trained_at: datetime
+    tanks: int
+    train_windows: int
+    excluded_windows: int
+    validation_error: float | None
+    false_alarms_per_tank_month: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A row of the registry without its artefacts."""
+
+    model_version_id: int
+    detector: str
+    state: ModelState
+    reason: str
+    trained_at: datetime
+    promoted_at: datetime | None
+    tanks: int
+    validation_error: float | None
+
+
+def store_model(
+    connection: Connection, artefact: Artefact, facts: TrainingFacts, *, reason: str
+) -> int:
+    """Store a candidate and return its id."""
+    row = {
+        "detector": artefact.detector,
+        "state": ModelState.CANDIDATE.value,
+        "reason": reason,
+        "trained_at": facts.trained_at,
+        "tanks": facts.tanks,
+        "train_windows": facts.train_windows,
+        "excluded_windows": facts.excluded_windows,
+        "validation_error": facts.validation_error,
+        "false_alarms_per_tank_month": facts.false_alarms_per_tank_month,
+        "manifest": _dump(artefact.manifest),
+        "keras": artefact.keras,
+        "onnx": artefact.onnx,
+        "sha256": artefact.sha256(),
+    }
+    made = insert(ModelVersionRow).values(row).returning(ModelVersionRow.model_version_id)
+    return connection.execute(made).scalar_one()
+
+
+def promote(connection: Connection, model_version_id: int, *, at: datetime, reason: str) -> None:
+    """Make a version the champion of its detector and retire the one before it."""
+    detector = connection.execute(
+        select(ModelVersionRow.detector).where(ModelVersionRow.model_version_id == model_version_id)
+    ).scalar_one_or_none()
+    if detector is None:
+        message = f"there is no model version {model_version_id}: see `tankwatch models list`"
+        raise ModelError(message)
+    champions = update(ModelVersionRow).where(
+        ModelVersionRow.detector == detector, ModelVersionRow.state == ModelState.CHAMPION.value
+    )
+    connection.execute(champions.values(state=ModelState.RETIRED.value))
+    chosen = update(ModelVersionRow).where(ModelVersionRow.model_version_id == model_version_id)
+    values = {"state": ModelState.CHAMPION.value, "promoted_at": at, "reason": reason}
+    connection.execute(chosen.values(values))
+
+
+def champion_id(connection: Connection, detector: str) -> int | None:
+    """Return the id of the version that scores for `detector`, None if there is none yet."""
+    query = select(ModelVersionRow.model_version_id).where(
+        ModelVersionRow.detector == detector, ModelVersionRow.state == ModelState.CHAMPION.value
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def load_artefact(connection: Connection, model_version_id: int) -> Artefact:
+    """Return the artefact of a version.
+
+    Raises:
+        ModelError: it is not there, or what is stored is not what was trained.
+    """
+    columns = (
+        ModelVersionRow.detector,
+        ModelVersionRow.manifest,
+        ModelVersionRow.keras,
+        ModelVersionRow.onnx,
+        ModelVersionRow.sha256,
+    )
+    query = select(*columns).where(ModelVersionRow.model_version_id == model_version_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        message = f"there is no model version {model_version_id}: see `tankwatch models list`"
+        raise ModelError(message)
+    artefact = Artefact(row.detector, json.loads(row.manifest), row.keras, row.onnx)
+    if artefact.sha256() != row.sha256:
+        message = (
+            f"model version {model_version_id} is damaged: its hash does not fit; train again "
+            "with `tankwatch train` or roll back with `tankwatch models rollback`"
+        )
+        raise ModelError(message)
+    return artefact
+
+
+def load_versions(connection: Connection, detector: str | None = None) -> list[ModelVersion]:
+    """Return the versions, newest first."""
+    columns = (
+        ModelVersionRow.model_version_id,
+        ModelVersionRow.detector,
+        ModelVersionRow.state,
+        ModelVersionRow.reason,
+        ModelVersionRow.trained_at,
+        ModelVersionRow.promoted_at,
+        ModelVersionRow.tanks,
+        ModelVersionRow.validation_error,
+    )
+    query = select(*columns).order_by(ModelVersionRow.model_version_id.desc())
+    if detector is not None:
+        query = query.where(ModelVersionRow.detector == detector)
+    return [
+        ModelVersion(
+            model_version_id=row.model_version_id,
+            detector=row.detector,
+            state=ModelState(row.state),
+            reason=row.reason,
+            trained_at=row.trained_at,
+            promoted_at=row.promoted_at,
+            tanks=row.tanks,
+            validation_error=row.validation_error,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _dump(manifest: dict[str, Any]) -> str:
+    return json.dumps(manifest, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,188 @@
+"""How far each tank has been read and scored, and which scored stretches late readings touched."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, ForeignKey, bindparam, delete, insert, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tankwatch.core.times import from_ms, to_ms
+from tankwatch.store.base import Base, RowId, UtcTime
+
+BEFORE_ALL_MS = -(2**53)
+_FEW = 500
+
+
+class WatermarkRow(Base):
+    """How far a tank has been read and scored.
+
+    `claimed_until` is written before a pass reads its block and `scored_until` when it commits: a
+    reading that arrives in between is taken for late and scored again, never overlooked.
+    """
+
+    __tablename__ = "watermark"
+
+    tank_id: Mapped[int] = mapped_column(
+        ForeignKey("tank.tank_id"), primary_key=True, autoincrement=False
+    )
+    first_reading_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    last_reading_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcTime)
+    scored_until: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+class DirtyWindowRow(Base):
+    """A stretch of a tank whose stored scores no longer fit its readings."""
+
+    __tablename__ = "dirty_window"
+
+    dirty_window_id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    tank_id: Mapped[int] = mapped_column(ForeignKey("tank.tank_id"), index=True)
+    from_at: Mapped[datetime] = mapped_column(UtcTime)
+    until_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """A tank's watermark in epoch milliseconds; `BEFORE_ALL_MS` where nothing happened yet."""
+
+    tank_id: int
+    first_reading_ms: int
+    last_reading_ms: int
+    claimed_ms: int
+    scored_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirtyWindow:
+    """A stretch that is to be scored again, in epoch milliseconds."""
+
+    dirty_window_id: int
+    tank_id: int
+    from_ms: int
+    until_ms: int
+
+
+def load_watermarks(connection: Connection) -> list[Watermark]:
+    """Return the watermark of every tank that has readings."""
+    query = select(WatermarkRow).where(WatermarkRow.last_reading_at.is_not(None))
+    return [_watermark(*row) for row in connection.execute(query.with_only_columns(*_COLUMNS))]
+
+
+def lock_watermarks(connection: Connection, tank_ids: Sequence[int]) -> dict[int, Watermark]:
+    """Return the watermarks of `tank_ids`, made where missing, locked until the commit."""
+    rows = [{"tank_id": tank} for tank in tank_ids]
+    if rows:
+        made = "INSERT INTO watermark (tank_id) VALUES (:tank_id) ON CONFLICT DO NOTHING"
+        connection.execute(text(made), rows)
+    query = select(*_COLUMNS).order_by(WatermarkRow.tank_id)
+    if len(tank_ids) <= _FEW:
+        query = query.where(WatermarkRow.tank_id.in_(tank_ids))
+    marks = (_watermark(*row) for row in connection.execute(query.with_for_update()))
+    return {mark.tank_id: mark for mark in marks}
+
+
+def cover_readings(
+    connection: Connection,
+    marks: Mapping[int, Watermark],
+    tank_id: NDArray[np.int64],
+    observed_ms: NDArray[np.int64],
+) -> None:
+    """Move the first and last reading of each tank so that they cover `observed_ms`."""
+    rows = []
+    for tank in np.unique(tank_id).tolist():
+        of_tank = observed_ms[tank_id == tank]
+        mark, low, high = marks[tank], int(of_tank.min()), int(of_tank.max())
+        if mark.first_reading_ms != BEFORE_ALL_MS:
+            low, high = min(low, mark.first_reading_ms), max(high, mark.last_reading_ms)
+        if (low, high) != (mark.first_reading_ms, mark.last_reading_ms):
+            rows.append({"key": tank, "low": from_ms(low), "high": from_ms(high)})
+    if rows:
+        change = update(WatermarkRow).where(WatermarkRow.tank_id == bindparam("key"))
+        moved = change.values(first_reading_at=bindparam("low"), last_reading_at=bindparam("high"))
+        connection.execute(moved, rows)
+
+
+def claim(
+    connection: Connection, scored: Mapping[int, int], *, until_ms: Mapping[int, int]
+) -> set[int]:
+    """Announce that each tank will be scored up to `until_ms`, and return the tanks that were free.
+
+    A tank whose `scored_until` is no longer what the caller saw belongs to another pass.
+    """
+    return {
+        tank
+        for tank, seen_ms in scored.items()
+        if _advance(connection, tank, seen_ms, claimed_until=from_ms(until_ms[tank]))
+    }
+
+
+def mark_scored(connection: Connection, tank: int, *, seen_ms: int, until_ms: int) -> bool:
+    """Move a tank's `scored_until`, and return whether it still was where the caller saw it."""
+    return _advance(connection, tank, seen_ms, scored_until=from_ms(until_ms))
+
+
+def mark_dirty(
+    connection: Connection,
+    marks: Mapping[int, Watermark],
+    tank_id: NDArray[np.int64],
+    observed_ms: NDArray[np.int64],
+) -> int:
+    """Note the stretches of readings that came after their tank was scored; return their number."""
+    claimed = {tank: mark.claimed_ms for tank, mark in marks.items()}
+    rows, late_readings = [], 0
+    for tank in np.unique(tank_id).tolist():
+        of_tank = observed_ms[tank_id == tank]
+        late = of_tank[of_tank < claimed[tank]]
+        if late.size:
+            late_readings += int(late.size)
+            first, last = from_ms(int(late.min())), from_ms(int(late.max()))
+            rows.append({"tank_id": tank, "from_at": first, "until_at": last})
+    if rows:
+        connection.execute(insert(DirtyWindowRow), rows)
+    return late_readings
+
+
+def load_dirty_windows(connection: Connection) -> list[DirtyWindow]:
+    """Return the stretches that are to be scored again, oldest note first."""
+    query = select(
+        DirtyWindowRow.dirty_window_id,
+        DirtyWindowRow.tank_id,
+        DirtyWindowRow.from_at,
+        DirtyWindowRow.until_at,
+    ).order_by(DirtyWindowRow.dirty_window_id)
+    return [
+        DirtyWindow(key, tank, to_ms(first), to_ms(last))
+        for key, tank, first, last in connection.execute(query)
+    ]
+
+
+def clear_dirty_windows(connection: Connection, ids: Sequence[int]) -> None:
+    """Forget the stretches that were scored again."""
+    for start in range(0, len(ids), _FEW):
+        part = ids[start : start + _FEW]
+        connection.execute(delete(DirtyWindowRow).where(DirtyWindowRow.dirty_window_id.in_(part)))
+
+
+_COLUMNS = (
+    WatermarkRow.tank_id,
+    WatermarkRow.first_reading_at,
+    WatermarkRow.last_reading_at,
+    WatermarkRow.claimed_until,
+    WatermarkRow.scored_until,
+)
+
+
+def _watermark(tank_id: int, *moments: datetime | None) -> Watermark:
+    first, last, claimed, scored = (BEFORE_ALL_MS if m is None else to_ms(m) for m in moments)
+    return Watermark(tank_id, first, last, claimed, scored)
+
+
+def _advance(connection: Connection, tank: int, seen_ms: int, **values: datetime) -> bool:
+    seen = None if seen_ms == BEFORE_ALL_MS else from_ms(seen_ms)
+    change = update(WatermarkRow).where(WatermarkRow.tank_id == tank)
+    unmoved = change.where(WatermarkRow.scored_until.is_not_distinct_from(seen))
+    return connection.execute(unmoved.values(**values)).rowcount == 1
