@@ -9,6 +9,26 @@ from tankwatch.errors import ShapeError
 
 
 @dataclass(frozen=True, slots=True)
+class Grid:
+    """A stretch of regular steps.
+
+    Attributes:
+        start_ms: epoch milliseconds at which the first step begins.
+        steps: number of steps.
+        step_s: length of a step in seconds.
+    """
+
+    start_ms: int
+    steps: int
+    step_s: int
+
+    @property
+    def end_ms(self) -> int:
+        """Return epoch milliseconds at which the last step ends."""
+        return self.start_ms + self.steps * self.step_s * 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Readings of several tanks on one regular grid.
 

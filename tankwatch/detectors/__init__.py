@@ -1,0 +1,1 @@
+"""What turns a block into scores, with 1.0 as the threshold of each detector."""

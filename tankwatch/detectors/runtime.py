@@ -1,0 +1,35 @@
+"""Scoring with ONNX Runtime: the exported graph, without TensorFlow."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+BATCH = 4096
+
+
+class OnnxNetwork:
+    """A sequence autoencoder's exported graph.
+
+    Args:
+        graph: the ONNX file's content.
+        threads: threads of one call; 0 lets the runtime choose.
+    """
+
+    def __init__(self, graph: bytes, *, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            graph, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+
+    def reconstruct(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the reconstruction of scaled windows, float32 (n, window, channels)."""
+        feed = np.ascontiguousarray(windows, dtype=np.float32)
+        return np.asarray(self._session.run(None, {"windows": feed})[0])
+
+
+network: Callable[[bytes], OnnxNetwork] = lru_cache(maxsize=8)(OnnxNetwork)

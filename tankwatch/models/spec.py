@@ -1,0 +1,70 @@
+"""What network is trained, and how; plain values that travel to the training child."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from tankwatch.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class AutoencoderSpec:
+    """A sequence autoencoder and its training.
+
+    Attributes:
+        window: steps in a window.
+        units: cells of each encoder layer; the decoder mirrors them.
+        cell: ``lstm`` or ``gru``.
+        head: last layer, ``dense`` or a recurrent layer of ``channels`` cells (``lstm``).
+        epochs: most passes over the training windows.
+        batch: windows in a gradient step.
+        learning_rate: step size of Adam.
+        patience: epochs without a better held-out loss that end training.
+        seed: seed of initial weights and of the order of windows.
+    """
+
+    window: int = 60
+    units: tuple[int, ...] = (32, 16)
+    cell: str = "lstm"
+    head: str = "dense"
+    epochs: int = 40
+    batch: int = 128
+    learning_rate: float = 0.003
+    patience: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"{name} = {value!r}"
+            for name, value, fits in (
+                ("window", self.window, self.window >= 2),
+                ("units", self.units, bool(self.units) and min(self.units) >= 1),
+                ("cell", self.cell, self.cell in {"lstm", "gru"}),
+                ("head", self.head, self.head in {"dense", "lstm"}),
+                ("epochs", self.epochs, self.epochs >= 1),
+                ("batch", self.batch, self.batch >= 1),
+                ("learning_rate", self.learning_rate, self.learning_rate > 0),
+                ("patience", self.patience, self.patience >= 1),
+            )
+            if not fits
+        ]
+        if wrong:
+            message = f"no autoencoder can be built with {', '.join(wrong)}"
+            raise ModelError(message)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as plain values."""
+        return {**asdict(self), "units": list(self.units)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "AutoencoderSpec":
+        """Return the spec that `to_json` gave.
+
+        Raises:
+            ModelError: a value is missing, unknown or out of range.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(stored) != names:
+            message = f"a spec has the keys {sorted(names)}, got {sorted(stored)}"
+            raise ModelError(message)
+        return cls(**{**stored, "units": tuple(stored["units"])})

@@ -1,0 +1,1 @@
+"""Readings to blocks to windows: small pure functions on numpy."""
