@@ -16,6 +16,7 @@ class RejectReason(StrEnum):
     BAD_TIME = "bad_time"
     FUTURE_TIME = "future_time"
     BAD_NUMBER = "bad_number"
+    BAD_UNIT = "bad_unit"
     NOT_FINITE = "not_finite"
     NO_VALUE = "no_value"
     BROKEN_ROW = "broken_row"

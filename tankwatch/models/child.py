@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from tankwatch.errors import TrainingError
 from tankwatch.models.spec import AutoencoderSpec
 
 _ERROR_LINES = 12
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def train_autoencoder(
         train: windows to learn.
         held_out: windows of later time, which end the training early.
         spec: network and training.
-        on_progress: called after each epoch.
+        on_progress: called after each epoch, in the caller's thread; what it raises ends the child.
         should_stop: asked about five times a second; true ends the child.
         timeout_s: a longer training is ended.
 
@@ -104,7 +107,7 @@ def _run(
     timeout_s: float,
 ) -> list[Progress]:
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "tankwatch.models.worker", str(folder)]
+    command = [sys.executable, "-m", "tankwatch.models.worker", str(folder), str(os.getpid())]
     deadline_s = time.monotonic() + timeout_s
     history: list[Progress] = []
     with (
@@ -118,7 +121,8 @@ def _run(
             start_new_session=True,
         ) as child,
     ):
-        reader = threading.Thread(target=_follow, args=(child, history, on_progress), daemon=True)
+        lines: SimpleQueue[str] = SimpleQueue()
+        reader = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
         reader.start()
         reason = ""
         try:
@@ -128,32 +132,54 @@ def _run(
                 elif time.monotonic() > deadline_s:
                     reason = f"training took longer than {timeout_s:g} s: raise train.timeout_s"
                 else:
-                    time.sleep(0.2)
+                    _follow(lines, history, on_progress, wait_s=_POLL_S)
         finally:
             _end(child)
             reader.join()
-        if not reason and child.returncode:
-            errors.seek(0)
-            lines = errors.read().decode("utf-8", "replace").strip().splitlines()
-            reason = "\n".join(lines[-_ERROR_LINES:]) or f"exit code {child.returncode}"
-            reason = f"training failed: {reason}"
+        _follow(lines, history, on_progress, wait_s=0.0)
+    reason = reason or _failure(folder, child.returncode)
     if reason:
         raise TrainingError(reason)
     return history
 
 
+def _pass_on(child: "subprocess.Popen[str]", lines: "SimpleQueue[str]") -> None:
+    for line in child.stdout or ():
+        if line.startswith("{"):
+            lines.put(line)
+
+
 def _follow(
-    child: "subprocess.Popen[str]",
+    lines: "SimpleQueue[str]",
     history: list[Progress],
     on_progress: Callable[[Progress], None] | None,
+    *,
+    wait_s: float,
 ) -> None:
-    for line in child.stdout or ():
-        if not line.startswith("{"):
-            continue
+    """Take the lines that are there, waiting at most `wait_s` for each."""
+    while True:
+        try:
+            line = lines.get(timeout=wait_s) if wait_s else lines.get_nowait()
+        except Empty:
+            return
         progress = Progress(**json.loads(line))
         history.append(progress)
         if on_progress is not None:
             on_progress(progress)
+
+
+def _failure(folder: Path, exit_code: int) -> str:
+    """Return why the child failed, empty if it did not."""
+    if not exit_code:
+        return ""
+    told = folder / "error.txt"
+    if told.exists():
+        return told.read_text("utf-8")
+    end = f"exit code {exit_code}" if exit_code > 0 else signal.Signals(-exit_code).name
+    if exit_code == -signal.SIGKILL:
+        end += " (is the machine out of memory? lower model.max_windows or model.batch)"
+    stderr = (folder / "stderr.txt").read_text("utf-8", "replace").strip().splitlines()
+    return "\n".join([f"training failed: {end}", *stderr[-_ERROR_LINES:]])
 
 
 def _end(child: "subprocess.Popen[str]") -> None:

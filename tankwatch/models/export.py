@@ -1,8 +1,9 @@
 """A trained autoencoder as an ONNX graph, checked against Keras.  For the training child only.
 
 The graph is written from the weights with the fused ``LSTM`` and ``GRU`` operators of ONNX (opset
-17).  A traced conversion of the same network unrolls each layer into a loop; see
-``docs/decisions/0003-onnx-from-weights.md`` for the measured difference.
+17), which takes milliseconds and needs no converter.  For LSTM it scores as fast as what tf2onnx
+makes of the same network; for GRU tf2onnx makes a ``Loop``, which ONNX Runtime happens to run
+faster than its own GRU operator.
 """
 
 from typing import Any

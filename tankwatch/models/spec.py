@@ -1,5 +1,6 @@
 """What network is trained, and how; plain values that travel to the training child."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -37,14 +38,15 @@ class AutoencoderSpec:
         wrong = [
             f"{name} = {value!r}"
             for name, value, fits in (
-                ("window", self.window, self.window >= 2),
-                ("units", self.units, bool(self.units) and min(self.units) >= 1),
+                ("window", self.window, _is_whole(self.window, 2)),
+                ("units", self.units, _are_units(self.units)),
                 ("cell", self.cell, self.cell in {"lstm", "gru"}),
                 ("head", self.head, self.head in {"dense", "lstm"}),
-                ("epochs", self.epochs, self.epochs >= 1),
-                ("batch", self.batch, self.batch >= 1),
-                ("learning_rate", self.learning_rate, self.learning_rate > 0),
-                ("patience", self.patience, self.patience >= 1),
+                ("epochs", self.epochs, _is_whole(self.epochs, 1)),
+                ("batch", self.batch, _is_whole(self.batch, 1)),
+                ("learning_rate", self.learning_rate, _is_positive(self.learning_rate)),
+                ("patience", self.patience, _is_whole(self.patience, 1)),
+                ("seed", self.seed, _is_whole(self.seed, 0) and self.seed < 2**32),
             )
             if not fits
         ]
@@ -61,10 +63,23 @@ class AutoencoderSpec:
         """Return the spec that `to_json` gave.
 
         Raises:
-            ModelError: a value is missing, unknown or out of range.
+            ModelError: a value is missing, unknown, of the wrong type or out of range.
         """
         names = {field.name for field in fields(cls)}
         if set(stored) != names:
             message = f"a spec has the keys {sorted(names)}, got {sorted(stored)}"
             raise ModelError(message)
-        return cls(**{**stored, "units": tuple(stored["units"])})
+        units = stored["units"]
+        return cls(**{**stored, "units": tuple(units) if isinstance(units, list) else units})
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _are_units(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(_is_whole(item, 1) for item in value)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0

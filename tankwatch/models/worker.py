@@ -1,7 +1,8 @@
 """The training child: reads a task from a folder, trains, writes the results, ends.
 
-Run as ``python -m tankwatch.models.worker FOLDER`` by `child.train_autoencoder`.  Progress goes to
-standard output, a JSON object a line.
+Run as ``python -m tankwatch.models.worker FOLDER PARENT`` by `child.train_autoencoder`, with the
+parent's process id.  Progress goes to standard output, a JSON object a line; an error that has a
+remedy goes to ``FOLDER/error.txt``, because TensorFlow writes its own notes to standard error.
 """
 
 import ctypes
@@ -17,13 +18,14 @@ from tankwatch.errors import TrainingError
 from tankwatch.models.spec import AutoencoderSpec
 
 
-def main(folder: Path) -> int:
-    """Run the task in `folder`, and return the exit code."""
-    _end_with_parent()
+def main(folder: Path, parent: int) -> int:
+    """Run the task in `folder` for the process `parent`, and return the exit code."""
+    _end_with_parent(parent)
     try:
         from tankwatch.models import export, training  # noqa: PLC0415 - loads tensorflow
     except ImportError as error:
-        return _fail(f"training needs TensorFlow ({error}): pip install 'tankwatch[train]'")
+        message = f"training needs TensorFlow ({error}): pip install 'tankwatch[train]'"
+        return _fail(folder, message)
     spec = AutoencoderSpec.from_json(json.loads((folder / "spec.json").read_text("utf-8")))
     train, held_out = (
         training.Windows(np.load(folder / f"{part}.npy"), np.load(folder / f"{part}_mask.npy"))
@@ -34,7 +36,7 @@ def main(folder: Path) -> int:
         graph = export.export_onnx(model, spec)
         difference = export.check_export(model, graph, held_out.values[:256])
     except TrainingError as error:
-        return _fail(str(error))
+        return _fail(folder, str(error))
     model.save(folder / "network.keras")
     (folder / "network.onnx").write_bytes(graph)
     result = {"export_difference": difference, "versions": training.library_versions()}
@@ -46,19 +48,20 @@ def _report(progress: dict[str, float]) -> None:
     print(json.dumps(progress), flush=True)  # noqa: T201 - the parent reads it
 
 
-def _fail(message: str) -> int:
-    print(message, file=sys.stderr)  # noqa: T201 - the parent reads it
+def _fail(folder: Path, message: str) -> int:
+    (folder / "error.txt").write_text(message, "utf-8")
     return 1
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """Have the kernel end this process if the one that started it dies (Linux)."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
-        if os.getppid() == 1:
+        # The parent may have died before the line above; it may also rightly be process 1.
+        if os.getppid() != parent:
             sys.exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -49,9 +49,9 @@ def to_block(
     for channel in range(len(channels)):
         known = ~np.isnan(offered[:, channel])
         slots, column = slot[known], offered[known, channel]
-        # Sorted by value within a step, so that the mean does not depend on the order of arrival.
-        order = np.lexsort((column, slots)) if np.unique(slots).size < slots.size else slice(None)
         count = np.bincount(slots, minlength=block.shape[0])
+        # Summed from the least value up, so that the mean does not depend on the order of arrival.
+        order = np.argsort(column) if count.max(initial=0) > 1 else slice(None)
         total = np.bincount(slots[order], weights=column[order], minlength=block.shape[0])
         block[:, channel] = np.divide(
             total, count, out=np.full(block.shape[0], np.nan), where=count > 0

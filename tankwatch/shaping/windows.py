@@ -124,3 +124,26 @@ def hold_fill(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[n
     last = last_known(mask)
     held = np.take_along_axis(values, np.maximum(last, 0), axis=1)
     return np.where(last >= 0, held, np.float32(0.0)).astype(np.float32)
+
+
+def rolling_mean(
+    values: NDArray[np.float32], mask: NDArray[np.bool_], steps: int
+) -> NDArray[np.float32]:
+    """Return the mean of the known values among the last `steps`, NaN where none is known.
+
+    Each mean is taken over its own steps, not from a running sum, so that it does not depend on
+    where the block begins.
+
+    Args:
+        values: float32 (tanks, steps, channels).
+        mask: bool, same shape.
+        steps: steps that are averaged; near the beginning of the block, those that are there.
+    """
+    before = ((0, 0), (steps - 1, 0), (0, 0))
+    filled = np.pad(np.where(mask, values, 0.0).astype(np.float32), before)
+    known = np.pad(mask, before)
+    view = np.lib.stride_tricks.sliding_window_view
+    total = view(filled, steps, axis=1).sum(axis=-1, dtype=np.float32)
+    count = view(known, steps, axis=1).sum(axis=-1)
+    unknown = np.full_like(total, np.nan)
+    return np.asarray(np.divide(total, count, out=unknown, where=count > 0), dtype=np.float32)

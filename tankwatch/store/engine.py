@@ -1,19 +1,18 @@
 """Connections and transactions, the same to callers on SQLite and PostgreSQL."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tankwatch.errors import SettingsError, StoreError
 
-T = TypeVar("T")
+__all__ = ["Connection", "Engine", "connect", "reading", "writing"]
+
 _WRITING = "tankwatch_writing"
-_PAUSES_S = (0.1, 0.2, 0.4, 0.8)
 
 
 def connect(url: str, *, home: Path = Path(), busy_timeout_s: float = 30.0) -> Engine:
@@ -90,24 +89,6 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.begin(),
     ):
         yield connection
-
-
-def retried(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Return what `work` returns in a transaction, again if the database was busy or lost."""
-    for pause_s in (*_PAUSES_S, None):
-        try:
-            with (
-                engine.connect().execution_options(**{_WRITING: True}) as connection,
-                connection.begin(),
-            ):
-                return work(connection)
-        except OperationalError as error:
-            if pause_s is None:
-                raise StoreError(_describe(error)) from error
-            time.sleep(pause_s)
-        except DBAPIError as error:
-            raise StoreError(_describe(error)) from error
-    raise AssertionError
 
 
 @contextmanager

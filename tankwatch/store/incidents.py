@@ -13,8 +13,8 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     String,
-    Text,
     insert,
+    or_,
     select,
     update,
 )
@@ -25,6 +25,7 @@ from tankwatch.core.lifecycle import IncidentEvent, next_state
 from tankwatch.errors import UsageError
 from tankwatch.store.base import Base, RowId, UtcTime
 from tankwatch.store.plant import ChannelRow, SiteRow, TankRow
+from tankwatch.store.transitions import add_transition
 
 
 class IncidentRow(Base):
@@ -53,21 +54,6 @@ class IncidentRow(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     peak_score: Mapped[float] = mapped_column(Float(53))
     historical: Mapped[bool] = mapped_column(Boolean)
-
-
-class TransitionRow(Base):
-    """One change of an incident: when, from what, to what, by whom and why."""
-
-    __tablename__ = "transition"
-
-    transition_id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.incident_id"), index=True)
-    at: Mapped[datetime] = mapped_column(UtcTime)
-    event: Mapped[str] = mapped_column(String(24))
-    from_state: Mapped[str | None] = mapped_column(String(32))
-    to_state: Mapped[str] = mapped_column(String(32))
-    actor: Mapped[str] = mapped_column(String(120))
-    reason: Mapped[str] = mapped_column(Text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +113,7 @@ def open_incident(connection: Connection, opening: Opening, *, reason: str) -> i
     }
     made = insert(IncidentRow).values(row).returning(IncidentRow.incident_id)
     key = connection.execute(made).scalar_one()
-    _add_transition(
+    add_transition(
         connection,
         key,
         IncidentEvent.RAISE,
@@ -173,7 +159,7 @@ def apply_event(
         values["peak_score"] = peak_score
     change = update(IncidentRow).where(IncidentRow.incident_id == incident_id)
     connection.execute(change.values(values))
-    _add_transition(
+    add_transition(
         connection,
         incident_id,
         event,
@@ -193,13 +179,23 @@ def raise_peak(connection: Connection, incident_id: int, peak_score: float) -> N
     connection.execute(change.values(peak_score=peak_score))
 
 
-def open_incident_ids(connection: Connection) -> dict[int, int]:
-    """Return the incident that is under way (not ended, not historical) of each tank with one."""
-    query = select(IncidentRow.tank_id, IncidentRow.incident_id).where(
-        IncidentRow.ended_at.is_(None), IncidentRow.historical.is_(False)
+def load_uid(connection: Connection, incident_id: int) -> str:
+    """Return the stable name of an incident."""
+    query = select(IncidentRow.uid).where(IncidentRow.incident_id == incident_id)
+    return connection.execute(query).scalar_one()
+
+
+def has_incident_between(
+    connection: Connection, tank_id: int, start: datetime, end: datetime
+) -> bool:
+    """Return whether a tank has an incident that overlaps the time from `start` to `end`."""
+    overlapping = (
+        IncidentRow.tank_id == tank_id,
+        IncidentRow.started_at <= end,
+        or_(IncidentRow.ended_at.is_(None), IncidentRow.ended_at >= start),
     )
-    rows = connection.execute(query.order_by(IncidentRow.incident_id))
-    return {row.tank_id: row.incident_id for row in rows}
+    query = select(IncidentRow.incident_id).where(*overlapping).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def load_incidents(
@@ -232,40 +228,6 @@ def load_incidents(
     if limit is not None:
         query = query.limit(limit)
     return [_stored(row) for row in connection.execute(query)]
-
-
-def load_transitions(connection: Connection, incident_id: int) -> list[dict[str, Any]]:
-    """Return the changes of an incident in order, each with when, what, who and why."""
-    columns = TransitionRow.__table__.columns
-    chosen = [
-        columns[name] for name in ("at", "event", "from_state", "to_state", "actor", "reason")
-    ]
-    query = select(*chosen).where(TransitionRow.incident_id == incident_id)
-    ordered = query.order_by(TransitionRow.transition_id)
-    return [dict(row._mapping) for row in connection.execute(ordered)]
-
-
-def _add_transition(
-    connection: Connection,
-    incident_id: int,
-    event: IncidentEvent,
-    *,
-    states: tuple[IncidentState | None, IncidentState],
-    at: datetime,
-    actor: str,
-    reason: str,
-) -> None:
-    before, after = states
-    row = {
-        "incident_id": incident_id,
-        "at": at,
-        "event": event.value,
-        "from_state": before.value if before else None,
-        "to_state": after.value,
-        "actor": actor,
-        "reason": reason,
-    }
-    connection.execute(insert(TransitionRow).values(row))
 
 
 def _stored(row: Any) -> StoredIncident:

@@ -2,12 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, ForeignKey, String, Text, insert
+from sqlalchemy import Connection, ForeignKey, String, Text, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tankwatch.core.incident import IncidentState
 from tankwatch.errors import UsageError
 from tankwatch.store.base import Base, RowId, UtcTime
-from tankwatch.store.incidents import load_incidents
+from tankwatch.store.incidents import IncidentRow, load_incidents
+from tankwatch.store.plant import TankRow
+
+NOT_A_FAULT = "not_a_fault"
+REAL_FAULT = "real_fault"
 
 
 class LabelRow(Base):
@@ -73,3 +78,27 @@ def store_label(
         "labelled_at": at,
     }
     connection.execute(insert(LabelRow).values(row))
+
+
+def load_exclusions(connection: Connection) -> list[tuple[int, datetime, datetime | None]]:
+    """Return stretches (tank id, start, end) that no model may learn from as normal.
+
+    Incidents that are not closed or that an operator confirmed, unless the last label says that it
+    was no fault; and maintenance of a tank or of its whole site.
+    """
+    verdicts = select(LabelRow.incident_id, LabelRow.verdict).order_by(LabelRow.label_id)
+    labelled = {row.incident_id: row.verdict for row in connection.execute(verdicts)}
+    columns = (IncidentRow.incident_id, IncidentRow.tank_id, IncidentRow.state)
+    stretches = select(*columns, IncidentRow.started_at, IncidentRow.ended_at)
+    excluded: list[tuple[int, datetime, datetime | None]] = []
+    for row in connection.execute(stretches):
+        verdict = labelled.get(row.incident_id)
+        is_open = row.state != IncidentState.CLOSED.value and verdict != NOT_A_FAULT
+        if is_open or verdict == REAL_FAULT:
+            excluded.append((row.tank_id, row.started_at, row.ended_at))
+    in_site = (MaintenanceRow.tank_id == TankRow.tank_id) | (
+        MaintenanceRow.tank_id.is_(None) & (MaintenanceRow.site_id == TankRow.site_id)
+    )
+    worked_on = select(TankRow.tank_id, MaintenanceRow.from_at, MaintenanceRow.until_at)
+    maintained = connection.execute(worked_on.join(MaintenanceRow, in_site)).tuples()
+    return excluded + [(tank, start, end) for tank, start, end in maintained]

@@ -95,6 +95,14 @@ class ModelVersion:
     validation_error: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The version that scores for a detector."""
+
+    model_version_id: int
+    sha256: str
+
+
 def store_model(
     connection: Connection, artefact: Artefact, facts: TrainingFacts, *, reason: str
 ) -> int:
@@ -135,12 +143,13 @@ def promote(connection: Connection, model_version_id: int, *, at: datetime, reas
     connection.execute(chosen.values(values))
 
 
-def champion_id(connection: Connection, detector: str) -> int | None:
-    """Return the id of the version that scores for `detector`, None if there is none yet."""
-    query = select(ModelVersionRow.model_version_id).where(
+def find_champion(connection: Connection, detector: str) -> Champion | None:
+    """Return the version that scores for `detector`, None if there is none yet."""
+    query = select(ModelVersionRow.model_version_id, ModelVersionRow.sha256).where(
         ModelVersionRow.detector == detector, ModelVersionRow.state == ModelState.CHAMPION.value
     )
-    return connection.execute(query).scalar_one_or_none()
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Champion(row.model_version_id, row.sha256)
 
 
 def load_artefact(connection: Connection, model_version_id: int) -> Artefact:

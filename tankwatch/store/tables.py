@@ -12,6 +12,7 @@ from tankwatch.store import (
     registry,
     runs,
     scores,
+    transitions,
     watermarks,
 )
 from tankwatch.store.base import Base
@@ -26,6 +27,7 @@ MODULES = (
     registry,
     runs,
     scores,
+    transitions,
     watermarks,
 )
 METADATA: MetaData = Base.metadata

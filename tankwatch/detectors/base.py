@@ -1,0 +1,271 @@
+"""What every detector is: a scikit-learn style estimator over blocks, with 1.0 as its threshold."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from tankwatch.detectors.threshold import (
+    AlarmBudget,
+    Threshold,
+    cluster_peaks,
+    fit_threshold,
+    running_minimum,
+)
+from tankwatch.detectors.view import Floats, Judgement, Mask, View
+from tankwatch.errors import ModelError, ShapeError
+from tankwatch.shaping.scaling import TankScaling, apply_scaling, fit_scaling
+from tankwatch.shaping.windows import split_time
+
+RECENT_STEPS = 10
+_CLEAR_SHARE = 0.5
+_BAND_QUANTILE = 0.995
+
+
+class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the detectors.
+
+    ``fit(X, mask)`` learns on the early part of the block and sets thresholds on the late part,
+    which the learning has not seen.  ``X`` is float (tanks, steps, channels) in canonical units,
+    ``mask`` bool of the same shape, true where a value is known (default: where it is finite).
+    Scoring looks back only: the score of a step needs the `context_steps` steps before it, and
+    scoring a stretch gives what scoring it step by step gives.
+
+    Learned attributes: ``scaling_``, ``threshold_``, ``band_`` (tanks, channels) half width of the
+    expected band in scaled units, ``n_channels_``.
+    """
+
+    name: ClassVar[str]
+    window: int
+    budget: float
+    step_s: int
+    on_delay: int
+    merge_gap: int
+    calibration_share: float
+
+    @property
+    @abstractmethod
+    def context_steps(self) -> int:
+        """Return how many steps before a step its score depends on."""
+
+    @abstractmethod
+    def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
+        """Learn normal behaviour from ``scaled`` outside `held_out`."""
+
+    @abstractmethod
+    def _view(self, scaled: Floats, mask: Mask) -> View:
+        """Return what is seen in a scaled block."""
+
+    @abstractmethod
+    def _learned(self) -> dict[str, Any]:
+        """Return what `_learn` learned, as JSON-able values."""
+
+    @abstractmethod
+    def _relearn(self, learned: dict[str, Any]) -> None:
+        """Take over what `_learned` gave."""
+
+    def fit(self, X: NDArray[np.floating[Any]], mask: Mask | None = None) -> Self:
+        """Learn normal behaviour and the thresholds; return self.
+
+        Raises:
+            ShapeError: `X` is not a block, or too short to be split.
+            TrainingError: the training of a network failed.
+        """
+        values, known = _checked(X, mask)
+        early, late = split_time(
+            values.shape[1], self.calibration_share, window=self.context_steps + 1
+        )
+        self.n_channels_ = values.shape[2]
+        self.scaling_ = fit_scaling(values[:, early], known[:, early])
+        scaled = apply_scaling(values, self.scaling_)
+        self._learn(scaled, known, late)
+        view = self._view(scaled[:, late], known[:, late])
+        self.threshold_ = fit_threshold(view.errors, self._budget())
+        self.band_ = _band(scaled[:, late], known[:, late], view.expected)
+        score = _worst(view.errors / self.threshold_.level[:, None])
+        held = running_minimum(score, self.on_delay)
+        alarms = cluster_peaks(held, 1.0, merge_gap=self.merge_gap).size
+        self.calibration_rate_ = alarms / max(self.threshold_.tank_months, 1e-9)
+        return self
+
+    def judge(
+        self,
+        X: NDArray[np.floating[Any]],
+        mask: Mask | None = None,
+        *,
+        rows: Sequence[int] | None = None,
+    ) -> Judgement:
+        """Return the judgement of a block.
+
+        Args:
+            X: float (tanks, steps, channels), canonical units.
+            mask: bool, same shape.
+            rows: position of each tank among the tanks of `fit`, -1 for one that was not there
+                and cannot be judged; default: the same tanks in the same order.
+        """
+        values, known, places = self._prepared(X, mask, rows)
+        view = self._view(apply_scaling(values, self._scaling(places)), known)
+        relative = view.errors / self._levels(places)[:, None, :]
+        score = _worst(relative).astype(np.float32)
+        channel = np.nan_to_num(view.contribution, nan=0.0).argmax(axis=2)
+        total = np.nan_to_num(view.contribution, nan=0.0).sum(axis=2)
+        own = _taken(np.nan_to_num(view.contribution, nan=0.0), channel)
+        share = np.divide(own, total, out=np.zeros_like(total), where=total > 0)
+        return Judgement(score, channel, share, _direction(view, channel))
+
+    def score_samples(self, X: NDArray[np.floating[Any]], mask: Mask | None = None) -> Floats:
+        """Return scores, float32 (tanks, steps); 1.0 is the threshold, higher more anomalous."""
+        return self.judge(X, mask).score
+
+    def predict(self, X: NDArray[np.floating[Any]], mask: Mask | None = None) -> NDArray[np.int64]:
+        """Return -1 for anomalous and 1 for normal or unjudged steps, (tanks, steps)."""
+        return np.where(self.score_samples(X, mask) >= 1.0, -1, 1)
+
+    def expected_band(
+        self,
+        X: NDArray[np.floating[Any]],
+        mask: Mask | None = None,
+        *,
+        rows: Sequence[int] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the lower and upper edge of what is expected, canonical units, NaN where unknown.
+
+        The half width is the 99.5 % quantile of the residuals on calibration time.
+        """
+        values, known, places = self._prepared(X, mask, rows)
+        scaling = self._scaling(places)
+        expected = self._view(apply_scaling(values, scaling), known).expected.astype(np.float64)
+        middle = expected * scaling.scale[:, None, :] + scaling.location[:, None, :]
+        half = (self.band_[np.maximum(places, 0)] * scaling.scale)[:, None, :]
+        return middle - half, middle + half
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Return parameters and everything learned, as JSON-able values."""
+        check_is_fitted(self, "threshold_")
+        return {
+            "parameters": _plain(self.get_params()),
+            "channels": self.n_channels_,
+            "location": _listed(self.scaling_.location),
+            "scale": _listed(self.scaling_.scale),
+            "level": _listed(self.threshold_.level),
+            "peaks": self.threshold_.peaks.tolist(),
+            "tank_months": self.threshold_.tank_months,
+            "band": _listed(self.band_),
+            "calibration_rate": self.calibration_rate_,
+            "learned": self._learned(),
+        }
+
+    def restore(self, manifest: dict[str, Any]) -> Self:
+        """Take over what `to_manifest` gave; return self."""
+        self.n_channels_ = int(manifest["channels"])
+        self.scaling_ = TankScaling(_array(manifest["location"]), _array(manifest["scale"]))
+        peaks = np.array(manifest["peaks"], dtype=np.int64)
+        self.threshold_ = Threshold(_array(manifest["level"]), peaks, manifest["tank_months"])
+        self.band_ = _array(manifest["band"])
+        self.calibration_rate_ = float(manifest["calibration_rate"])
+        self._relearn(manifest["learned"])
+        return self
+
+    def _budget(self) -> AlarmBudget:
+        return AlarmBudget(self.budget, self.step_s, self.on_delay, self.merge_gap)
+
+    def _prepared(
+        self, X: NDArray[np.floating[Any]], mask: Mask | None, rows: Sequence[int] | None
+    ) -> tuple[NDArray[np.float64], Mask, NDArray[np.int64]]:
+        check_is_fitted(self, "threshold_")
+        values, known = _checked(X, mask)
+        fitted = self.scaling_.location.shape
+        if values.shape[2] != fitted[1]:
+            message = f"this detector learned {fitted[1]} channels, the block has {values.shape[2]}"
+            raise ShapeError(message)
+        places = np.arange(values.shape[0]) if rows is None else np.asarray(rows, dtype=np.int64)
+        if places.shape != (values.shape[0],) or (places >= fitted[0]).any():
+            message = (
+                f"this detector learned {fitted[0]} tanks and got a block of {values.shape[0]}: "
+                "say with `rows` which of them these are"
+            )
+            raise ShapeError(message)
+        return values, known & (places >= 0)[:, None, None], places
+
+    def _scaling(self, places: NDArray[np.int64]) -> TankScaling:
+        chosen = np.maximum(places, 0)
+        return TankScaling(self.scaling_.location[chosen], self.scaling_.scale[chosen])
+
+    def _levels(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.threshold_.level[np.maximum(places, 0)]
+
+
+def _checked(X: NDArray[np.floating[Any]], mask: Mask | None) -> tuple[NDArray[np.float64], Mask]:
+    values = np.asarray(X, dtype=np.float64)
+    if values.ndim != 3:
+        message = f"a detector takes a block (tanks, steps, channels), got {values.shape}"
+        raise ShapeError(message)
+    known = np.isfinite(values)
+    if mask is not None:
+        if mask.shape != values.shape:
+            message = f"the mask {mask.shape} does not fit the block {values.shape}"
+            raise ShapeError(message)
+        known = known & mask
+    return values, known
+
+
+def _direction(view: View, channel: NDArray[np.int64]) -> NDArray[np.int64]:
+    residual = _taken(np.nan_to_num(view.residual, nan=0.0), channel)
+    error = np.sqrt(_taken(np.nan_to_num(view.contribution, nan=0.0), channel))
+    clear = np.abs(residual) > _CLEAR_SHARE * error
+    return np.where(clear, np.sign(residual), 0).astype(np.int64)
+
+
+def _taken(values: Floats, channel: NDArray[np.int64]) -> Floats:
+    return np.take_along_axis(values, channel[..., None], axis=2)[..., 0]
+
+
+def _band(scaled: Floats, mask: Mask, expected: Floats) -> NDArray[np.float64]:
+    residual = np.where(mask, np.abs(scaled - expected), np.nan)
+    tanks, _, channels = residual.shape
+    band = np.full((tanks, channels), np.nan)
+    for tank in range(tanks):
+        for channel in range(channels):
+            known = residual[tank, np.isfinite(residual[tank, :, channel]), channel]
+            if known.size:
+                band[tank, channel] = np.quantile(known, _BAND_QUANTILE)
+    fleet = [
+        np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else 3.0
+        for column in band.T
+    ]
+    return np.where(np.isfinite(band), band, np.array(fleet))
+
+
+def _worst(relative: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return the largest feature of each step, NaN where none was judged."""
+    judged = np.isfinite(relative).any(axis=2)
+    filled = np.where(np.isfinite(relative), relative, -np.inf)
+    return np.where(judged, filled.max(axis=2), np.nan)
+
+
+def _listed(values: NDArray[np.float64]) -> list[list[float | None]]:
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in values]
+
+
+def _array(stored: list[list[float | None]]) -> NDArray[np.float64]:
+    return np.array(stored, dtype=np.float64)
+
+
+def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in parameters.items()}
+
+
+def require_graph(graph: bytes | None, detector: str) -> bytes:
+    """Return `graph`.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if graph is None:
+        message = f"this {detector} has no network: train it with `tankwatch train`"
+        raise ModelError(message)
+    return graph

@@ -1,0 +1,66 @@
+"""Detectors by name: built from settings, or restored from what was stored."""
+
+from typing import Any
+
+from tankwatch.detectors.autoencoder import LSTMAutoencoder
+from tankwatch.detectors.base import Detector
+from tankwatch.detectors.baselines import PCABaseline, RobustZBaseline
+from tankwatch.errors import ModelError
+from tankwatch.settings import Settings
+
+DETECTORS: dict[str, type[Detector]] = {
+    detector.name: detector for detector in (LSTMAutoencoder, RobustZBaseline, PCABaseline)
+}
+
+
+def build_detector(name: str, settings: Settings) -> Detector:
+    """Return an unfitted detector with the parameters of the settings.
+
+    Raises:
+        ModelError: there is no detector of this name.
+    """
+    model, detect = settings.model, settings.detect
+    common: dict[str, Any] = {
+        "budget": settings.train.false_alarms_per_tank_month,
+        "calibration_share": settings.train.calibration_share,
+        "step_s": settings.grid.step_s,
+        "on_delay": detect.on_delay_steps,
+        "merge_gap": detect.off_delay_steps + detect.merge_gap_steps,
+    }
+    if name == LSTMAutoencoder.name:
+        return LSTMAutoencoder(
+            window=model.window,
+            units=model.units,
+            cell=model.cell,
+            head=model.head,
+            epochs=model.epochs,
+            batch=model.batch,
+            learning_rate=model.learning_rate,
+            patience=model.patience,
+            max_windows=model.max_windows,
+            random_state=model.seed,
+            **common,
+        )
+    return _class(name)(**common)
+
+
+def restore_detector(name: str, manifest: dict[str, Any], graph: bytes | None) -> Detector:
+    """Return the detector that gave `manifest`, ready to score.
+
+    Raises:
+        ModelError: there is no detector of this name, or its network is missing.
+    """
+    detector = _class(name)(**manifest["parameters"]).restore(manifest)
+    if isinstance(detector, LSTMAutoencoder):
+        if graph is None:
+            message = "the stored autoencoder has no network: train again with `tankwatch train`"
+            raise ModelError(message)
+        detector.onnx_ = graph
+    return detector
+
+
+def _class(name: str) -> type[Detector]:
+    if name not in DETECTORS:
+        message = f"there is no detector {name!r}: choose one of {', '.join(DETECTORS)}"
+        raise ModelError(message)
+    return DETECTORS[name]

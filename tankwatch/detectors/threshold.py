@@ -1,0 +1,163 @@
+"""Thresholds from an alarm budget: peaks over threshold on calibration time.
+
+Errors that a detector gives on time it has not seen are cut into clusters, as an operator's alarms
+would be; the clusters' peaks over a high quantile follow a generalised Pareto distribution
+(Pickands 1975; declustering after Davison and Smith 1990), and the threshold is the level that the
+fleet would cross as often as the budget allows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import genpareto
+
+SECONDS_PER_MONTH = 30 * 86_400
+_HIGH_QUANTILE = 0.95
+_TANK_QUANTILE = 0.9
+_SHRINK_STEPS = 1440
+_SHRINK_PEAKS = 20
+_FEWEST_PEAKS = 5
+_SMALLEST = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmBudget:
+    """How many false alarms are allowed, and how scores become alarms.
+
+    Attributes:
+        per_tank_month: false alarms of one tank in 30 days.
+        step_s: length of a step in seconds.
+        on_delay: steps in a row above the threshold that make an alarm.
+        merge_gap: steps below it that separate two alarms.
+    """
+
+    per_tank_month: float = 0.5
+    step_s: int = 60
+    on_delay: int = 3
+    merge_gap: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Where alarms begin, for each tank and feature of a detector.
+
+    Attributes:
+        level: float64 (tanks, features), in the unit of the errors.
+        peaks: int64 (features,), clusters that the tail was fitted to.
+        tank_months: calibration time.
+    """
+
+    level: NDArray[np.float64]
+    peaks: NDArray[np.int64]
+    tank_months: float
+
+
+def fit_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -> Threshold:
+    """Return the threshold that meets `budget`, shared evenly by the features.
+
+    The fleet is pooled: each tank's errors are divided by its own scale, which is drawn towards
+    the fleet's where the tank has little calibration time.
+
+    Args:
+        errors: float (tanks, steps, features), higher is more anomalous, NaN where not judged.
+        budget: allowed false alarms.
+    """
+    tanks, _, features = errors.shape
+    level = np.empty((tanks, features))
+    peaks = np.zeros(features, dtype=np.int64)
+    judged = np.isfinite(errors).any(axis=2).sum()
+    months = float(judged) * budget.step_s / SECONDS_PER_MONTH
+    for feature in range(features):
+        scale = tank_scales(errors[:, :, feature])
+        pooled = errors[:, :, feature] / scale[:, None]
+        held = running_minimum(pooled, budget.on_delay)
+        allowed = budget.per_tank_month / features
+        at, peaks[feature] = _level(held, budget.merge_gap, allowed=allowed, months=months)
+        level[:, feature] = at * scale
+    return Threshold(level, peaks, months)
+
+
+def tank_scales(errors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return each tank's typical high error, shrunk to the fleet's; float64 (tanks,).
+
+    Args:
+        errors: float (tanks, steps), NaN where not judged.
+    """
+    counts = np.isfinite(errors).sum(axis=1)
+    own = np.full(errors.shape[0], np.nan)
+    for tank in np.flatnonzero(counts):
+        known = errors[tank, np.isfinite(errors[tank])]
+        own[tank] = max(float(np.quantile(known, _TANK_QUANTILE)), _SMALLEST)
+    if not counts.any():
+        return np.ones(errors.shape[0])
+    fleet = float(np.exp(np.nanmedian(np.log(own))))
+    trust = counts / (counts + _SHRINK_STEPS)
+    ratio = np.where(counts > 0, np.log(np.where(counts > 0, own, fleet) / fleet), 0.0)
+    return np.asarray(fleet * np.exp(trust * ratio))
+
+
+def running_minimum(errors: NDArray[np.floating[Any]], steps: int) -> NDArray[np.float64]:
+    """Return the smallest error of each `steps` consecutive ones: what passes an on-delay.
+
+    Args:
+        errors: float (tanks, steps), NaN where not judged; a stretch with NaN gives NaN.
+        steps: on-delay.
+    """
+    if errors.shape[1] < steps:
+        return np.full((errors.shape[0], 0), np.nan)
+    view = np.lib.stride_tricks.sliding_window_view(errors, steps, axis=1)
+    return np.asarray(view.min(axis=-1), dtype=np.float64)
+
+
+def cluster_peaks(
+    errors: NDArray[np.float64], level: float, *, merge_gap: int
+) -> NDArray[np.float64]:
+    """Return the largest error of each cluster above `level`, over all tanks.
+
+    Args:
+        errors: float (tanks, steps), NaN where not judged.
+        level: errors up to it belong to no cluster.
+        merge_gap: clusters closer than this many steps are one.
+    """
+    peaks: list[float] = []
+    for row in errors:
+        above = np.flatnonzero(np.nan_to_num(row, nan=-np.inf) > level)
+        if above.size:
+            borders = np.flatnonzero(np.diff(above) > merge_gap) + 1
+            peaks += [float(row[part].max()) for part in np.split(above, borders)]
+    return np.array(peaks)
+
+
+def _level(
+    errors: NDArray[np.float64], merge_gap: int, *, allowed: float, months: float
+) -> tuple[float, int]:
+    """Return the level that is crossed `allowed` times a tank-month, and the clusters behind it."""
+    known = errors[np.isfinite(errors)]
+    if not known.size:
+        return 1.0, 0
+    base = max(float(np.quantile(known, _HIGH_QUANTILE)), _SMALLEST)
+    peaks = cluster_peaks(errors, base, merge_gap=merge_gap)
+    # The logarithm tames tails of squared errors: a power law becomes exponential, shape 0.
+    excess = np.log(peaks / base) if peaks.size else np.array([0.1])
+    shape, scale = _fit_tail(excess)
+    often = max(peaks.size, 1) / months / allowed
+    quantile = genpareto.isf(min(1.0 / often, 1.0), shape, scale=scale)
+    return base * float(np.exp(quantile)), int(peaks.size)
+
+
+def _fit_tail(excess: NDArray[np.float64]) -> tuple[float, float]:
+    """Return shape and scale of the tail by probability-weighted moments (Hosking, Wallis 1987).
+
+    The shape is drawn towards 0, the exponential tail, where the peaks are few.
+    """
+    ordered = np.sort(excess)
+    count, mean = ordered.size, max(float(ordered.mean()), 1e-3)
+    if count < _FEWEST_PEAKS:
+        return 0.0, mean
+    weights = (count - np.arange(1, count + 1)) / (count - 1)
+    first = float((weights * ordered).mean())
+    raw = 2.0 - mean / max(mean - 2.0 * first, 1e-9)
+    shape = float(np.clip(raw * count / (count + _SHRINK_PEAKS), -0.3, 0.3))
+    return shape, mean * (1.0 - shape)

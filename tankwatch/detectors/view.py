@@ -1,0 +1,43 @@
+"""What passes between a detector and whoever asks it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A detector's judgement of a block.
+
+    Attributes:
+        score: float32 (tanks, steps), 1.0 is the threshold, NaN where nothing could be judged.
+        channel: int64 (tanks, steps), channel that contributed most.
+        share: float32 (tanks, steps), its contribution, 0 to 1.
+        direction: int64 (tanks, steps), +1 above what was expected, -1 below, 0 neither.
+    """
+
+    score: Floats
+    channel: NDArray[np.int64]
+    share: Floats
+    direction: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a detector sees in a scaled block, before any threshold.
+
+    Attributes:
+        errors: float32 (tanks, steps, features), higher is more anomalous, NaN where not judged.
+        contribution: float32 (tanks, steps, channels), part of each channel, not negative.
+        residual: float32 (tanks, steps, channels), recent mean of observed minus expected.
+        expected: float32 (tanks, steps, channels), what the detector expected, NaN where unknown.
+    """
+
+    errors: Floats
+    contribution: Floats
+    residual: Floats
+    expected: Floats

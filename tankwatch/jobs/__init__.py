@@ -1,0 +1,1 @@
+"""Scheduled work: each job reads as one ordered list of stages."""

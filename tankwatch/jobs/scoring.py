@@ -1,0 +1,219 @@
+"""From a block to what each source says of each tank: rules and detectors side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tankwatch.core.block import Block
+from tankwatch.core.episodes import EpisodeRule, SourceScores
+from tankwatch.detectors.base import Detector
+from tankwatch.detectors.catalogue import restore_detector
+from tankwatch.detectors.view import Judgement
+from tankwatch.quality.rules import (
+    ChannelRule,
+    RuleVerdict,
+    check_flat_line,
+    check_limits,
+    check_stale,
+    context_steps,
+)
+from tankwatch.settings import Settings
+from tankwatch.store.engine import Connection, Engine, reading
+from tankwatch.store.plant import Channel, Tank, load_channels, load_limits, load_tanks
+from tankwatch.store.registry import find_champion, load_artefact
+
+Floats = NDArray[np.float64]
+
+AT_ONCE = EpisodeRule(on_delay=1, off_delay=10, deadband=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A detector version that scores, and where each of its tanks stands in it."""
+
+    detector: Detector
+    model_version_id: int
+    tanks: tuple[str, ...]
+    channels: tuple[str, ...]
+
+    def judge(self, block: Block) -> Judgement:
+        """Return the judgement of a block; the channels are put in the order of the training."""
+        columns = [block.channels.index(name) for name in self.channels]
+        place = {name: row for row, name in enumerate(self.tanks)}
+        rows = [place.get(name, -1) for name in block.tanks]
+        judged = self.detector.judge(
+            block.values[:, :, columns], block.mask[:, :, columns], rows=rows
+        )
+        channel = np.array(columns, dtype=np.int64)[judged.channel]
+        return Judgement(judged.score, channel, judged.share, judged.direction)
+
+    def expected_band(self, block: Block) -> tuple[Floats, ...]:
+        """Return lower and upper edge of what is expected, of the block's shape."""
+        columns = [block.channels.index(name) for name in self.channels]
+        place = {name: row for row, name in enumerate(self.tanks)}
+        edges = self.detector.expected_band(
+            block.values[:, :, columns],
+            block.mask[:, :, columns],
+            rows=[place.get(name, -1) for name in block.tanks],
+        )
+        full = tuple(np.full(block.values.shape, np.nan) for _ in edges)
+        for target, edge in zip(full, edges, strict=True):
+            target[:, :, columns] = edge
+        return full
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a pass needs to know that is not a reading."""
+
+    tanks: dict[int, Tank]
+    channels: tuple[Channel, ...]
+    limits: dict[tuple[int, int], tuple[float | None, float | None]]
+    primary: Scorer | None
+    shadows: tuple[Scorer, ...]
+
+    @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        """Return every detector version that scores."""
+        return (*((self.primary,) if self.primary else ()), *self.shadows)
+
+
+def load_plan(engine: Engine, settings: Settings) -> Plan:
+    """Return tanks, channels, limits and champions as they are now."""
+    with reading(engine) as connection:
+        names = (settings.detect.detector, *settings.detect.shadow)
+        found = {name: _champion(connection, name) for name in names}
+        primary = found.pop(settings.detect.detector)
+        return Plan(
+            tanks={tank.tank_id: tank for tank in load_tanks(connection)},
+            channels=tuple(load_channels(connection)),
+            limits=load_limits(connection),
+            primary=primary,
+            shadows=tuple(scorer for scorer in found.values() if scorer is not None),
+        )
+
+
+def lookback_steps(plan: Plan, settings: Settings) -> int:
+    """Return how many steps before the first new one a pass loads."""
+    rules = context_steps(channel_rules(plan.channels, settings), stale_steps(settings))
+    return max([rules, *(scorer.detector.context_steps for scorer in plan.scorers)])
+
+
+def stale_steps(settings: Settings) -> int:
+    """Return the steps without a reading that make a channel stale."""
+    return max(settings.detect.stale_s // settings.grid.step_s, 1)
+
+
+def channel_rules(channels: Sequence[Channel], settings: Settings) -> list[ChannelRule]:
+    """Return what is plainly wrong for each channel; one that is not declared has no rules."""
+    declared = settings.channels
+    return [
+        ChannelRule(declared[channel.name].flat_steps, declared[channel.name].flat_tolerance)
+        if channel.name in declared
+        else ChannelRule(None, 0.0)
+        for channel in channels
+    ]
+
+
+def judge_rules(
+    block: Block,
+    plan: Plan,
+    settings: Settings,
+    *,
+    tank_ids: Sequence[int],
+    seen: NDArray[np.bool_],
+) -> list[RuleVerdict]:
+    """Return what the rules in engineering units say of a block."""
+    low, high = limits_of(plan, settings, tank_ids)
+    return [
+        check_limits(block, low, high),
+        check_stale(block, stale_steps(settings), seen),
+        check_flat_line(block, channel_rules(plan.channels, settings)),
+    ]
+
+
+def limits_of(
+    plan: Plan, settings: Settings, tank_ids: Sequence[int]
+) -> tuple[
+    Floats,
+    Floats,
+]:
+    """Return low and high limits (tanks, channels), NaN for none: a tank's own, else everyone's."""
+    shape = (len(tank_ids), len(plan.channels))
+    edges = (np.full(shape, np.nan), np.full(shape, np.nan))
+    for column, channel in enumerate(plan.channels):
+        rules = settings.channels.get(channel.name)
+        common = (rules.low, rules.high) if rules else (None, None)
+        for row, tank_id in enumerate(tank_ids):
+            own = plan.limits.get((tank_id, channel.channel_id), common)
+            for edge, limit in zip(edges, own, strict=True):
+                edge[row, column] = np.nan if limit is None else limit
+    return edges
+
+
+def sources_of(
+    row: int,
+    new: slice,
+    *,
+    verdicts: Sequence[RuleVerdict],
+    judgement: Judgement | None,
+    settings: Settings,
+) -> list[SourceScores]:
+    """Return what each source says of one tank's new steps, the plainest source first."""
+    sources = [_rule_source(verdict, row, new, settings) for verdict in verdicts]
+    if judgement is not None:
+        detect = settings.detect
+        sources.append(
+            SourceScores(
+                detect.detector,
+                EpisodeRule(detect.on_delay_steps, detect.off_delay_steps, detect.deadband),
+                judgement.score[row, new],
+                judgement.channel[row, new],
+                judgement.share[row, new],
+                judgement.direction[row, new],
+            )
+        )
+    return sources
+
+
+def _rule_source(verdict: RuleVerdict, row: int, new: slice, settings: Settings) -> SourceScores:
+    scores = verdict.score[row, new]
+    known = np.isfinite(scores)
+    filled = np.where(known, scores, -1.0)
+    channel = filled.argmax(axis=1)
+    steps = np.arange(filled.shape[0])
+    worst = np.where(known.any(axis=1), filled[steps, channel], np.nan)
+    rule = AT_ONCE
+    if verdict.name == "limit":
+        rule = EpisodeRule(settings.detect.on_delay_steps, settings.detect.off_delay_steps, 0.0)
+    return SourceScores(
+        verdict.name,
+        rule,
+        worst,
+        channel,
+        np.ones(worst.size),
+        verdict.direction[row, new][steps, channel],
+    )
+
+
+def _champion(connection: Connection, detector: str) -> Scorer | None:
+    champion = find_champion(connection, detector)
+    if champion is None:
+        return None
+    if champion.sha256 not in _SCORERS:
+        artefact = load_artefact(connection, champion.model_version_id)
+        restored = restore_detector(artefact.detector, artefact.manifest, artefact.onnx)
+        tanks = tuple(artefact.manifest["tank_names"])
+        channels = tuple(artefact.manifest["channel_names"])
+        while len(_SCORERS) >= _MOST_SCORERS:
+            _SCORERS.pop(next(iter(_SCORERS)))
+        _SCORERS[champion.sha256] = (restored, tanks, channels)
+    restored, tanks, channels = _SCORERS[champion.sha256]
+    return Scorer(restored, champion.model_version_id, tanks, channels)
+
+
+# What has one hash never changes, so a restored detector serves every later pass.
+_SCORERS: dict[str, tuple[Detector, tuple[str, ...], tuple[str, ...]]] = {}
+_MOST_SCORERS = 8

@@ -1,0 +1,1 @@
+"""From a queued notice to a mail an operator can act on: policy, render, plot, email."""

@@ -1,0 +1,66 @@
+"""What to check first, by symptom and by what is measured: a short list, likeliest first."""
+
+from typing import Final
+
+from tankwatch.core.incident import Symptom
+from tankwatch.core.units import PRESSURE, TEMPERATURE
+
+_HIGH: Final = "high"
+_LOW: Final = "low"
+_SIDE: Final = {
+    Symptom.ABOVE_EXPECTED: _HIGH,
+    Symptom.ABOVE_LIMIT: _HIGH,
+    Symptom.BELOW_EXPECTED: _LOW,
+    Symptom.BELOW_LIMIT: _LOW,
+}
+_BY_QUANTITY: Final = {
+    (PRESSURE, _HIGH): (
+        "Is the tank being filled, or filled faster than planned? Compare with the level gauge.",
+        "Does the pressure/vacuum vent open? A frozen pallet or a blocked flame arrester holds it.",
+        "Does the blanketing gas regulator pass, or has its set point been moved?",
+    ),
+    (PRESSURE, _LOW): (
+        "Are the gauge hatch, manways and sample points closed? Look and smell for vapour.",
+        "Does the pressure/vacuum vent close? A pallet that sticks open vents all the time.",
+        "Is the tank being emptied faster than blanketing gas can follow?",
+    ),
+    (TEMPERATURE, _HIGH): (
+        "Rising fast, or smoke or smell? Follow the site's emergency procedure first.",
+        "Is the heating valve open or passing? Compare steam or hot-oil flow with its set point.",
+        "Is warmer product coming in, or is a mixer running?",
+    ),
+    (TEMPERATURE, _LOW): (
+        "Is the heating on, and does steam or hot oil flow?",
+        "Is colder product coming in, or has the level dropped below the probe?",
+        "Is the insulation wet or open, or the probe out of its thermowell?",
+    ),
+}
+_OPERATION: Final = "Has the operation of this tank changed: a transfer, heating, mixing, cleaning?"
+_LIMIT: Final = "This is an engineering limit: follow the site's response procedure for it."
+_COMPARE: Final = "Compare with the local gauge and with a neighbouring tank in the same service."
+_BY_SYMPTOM: Final = {
+    Symptom.UNUSUAL_PATTERN: (
+        _OPERATION,
+        "Does the reading jump or hunt? Check the transmitter, its cable and its impulse line.",
+        _COMPARE,
+    ),
+    Symptom.FLAT_LINE: (
+        "Is the transmitter alive? A hung device or gateway repeats its last value.",
+        "Is the impulse line or the vent blocked, frozen or shut in?",
+        "Compare with the local gauge; until it moves, trust the gauge and not this reading.",
+    ),
+    Symptom.STALE: (
+        "Are other tanks on the same gateway silent too? Then start there.",
+        "Does the transmitter have power, and does its link or radio answer?",
+        "Until readings return, watch this tank by its local gauge.",
+    ),
+}
+
+
+def check_first(symptom: Symptom, unit: str) -> tuple[str, ...]:
+    """Return what an operator checks first, likeliest first; `unit` tells what is measured."""
+    if symptom in _BY_SYMPTOM:
+        return _BY_SYMPTOM[symptom]
+    causes = _BY_QUANTITY.get((unit, _SIDE[symptom]), (_OPERATION,))
+    is_limit = symptom in {Symptom.ABOVE_LIMIT, Symptom.BELOW_LIMIT}
+    return (_LIMIT, *causes, _COMPARE) if is_limit else (*causes, _COMPARE)

@@ -1,0 +1,68 @@
+"""Whether a queued message leaves the house, as a reason that is stored and shown."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
+
+
+class Reason(StrEnum):
+    """Why a message is sent or held; the names of the first two begin with ``SEND``."""
+
+    SEND_ALARM = "send_alarm"
+    SEND_ALL_CLEAR = "send_all_clear"
+    HOLD_MAIL_OFF = "hold_mail_off"
+    HOLD_NO_RECIPIENT = "hold_no_recipient"
+    HOLD_NOT_ALARM_SEVERITY = "hold_not_alarm_severity"
+    HOLD_HISTORICAL = "hold_historical"
+    HOLD_WAITED_TOO_LONG = "hold_waited_too_long"
+    HOLD_ALREADY_CLOSED = "hold_already_closed"
+    HOLD_ALARM_NEVER_SENT = "hold_alarm_never_sent"
+
+    @property
+    def is_send(self) -> bool:
+        """Return whether the message is to be sent."""
+        return self in {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR}
+
+
+def decide(
+    notice: Notice,
+    *,
+    mail_enabled: bool,
+    recipients: Sequence[str],
+    alarm_sent: bool,
+    now: datetime,
+    page_within_s: float,
+) -> Reason:
+    """Return what to do with `notice`, and why.
+
+    An alarm is held when it came too late to act on: its incident was found more than
+    `page_within_s` after it began, an operator closed it already, or it is over and the message
+    waited for more than `page_within_s`.  An all-clear goes to whoever got the alarm: it is held
+    only if nobody did, since an alarm that leaves after the end says itself that it is over.
+
+    Args:
+        alarm_sent: the incident's alarm was handed over.
+        page_within_s: seconds.
+    """
+    if not mail_enabled:
+        return Reason.HOLD_MAIL_OFF
+    if not any(recipient.strip() for recipient in recipients):
+        return Reason.HOLD_NO_RECIPIENT
+    if notice.kind is MessageKind.ALL_CLEAR:
+        return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
+    return _decide_alarm(notice, now, timedelta(seconds=page_within_s))
+
+
+def _decide_alarm(notice: Notice, now: datetime, page_within: timedelta) -> Reason:
+    incident = notice.incident
+    if incident.severity is not Severity.ALARM:
+        return Reason.HOLD_NOT_ALARM_SEVERITY
+    if incident.historical or notice.queued_at - incident.started_at > page_within:
+        return Reason.HOLD_HISTORICAL
+    if incident.state is IncidentState.CLOSED:
+        return Reason.HOLD_ALREADY_CLOSED
+    if incident.ended_at is not None and now - notice.queued_at > page_within:
+        return Reason.HOLD_WAITED_TOO_LONG
+    return Reason.SEND_ALARM

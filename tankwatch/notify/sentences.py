@@ -1,0 +1,240 @@
+"""The words of a mail: a headline, and one sentence that says what happens and why we think so."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from tankwatch.core.incident import Evidence, Incident, MessageKind, Notice, Symptom
+from tankwatch.core.times import human_duration
+from tankwatch.notify import findings, wording
+
+_DIRECTION = {
+    Symptom.ABOVE_EXPECTED: 1,
+    Symptom.BELOW_EXPECTED: -1,
+    Symptom.ABOVE_LIMIT: 1,
+    Symptom.BELOW_LIMIT: -1,
+}
+_BACK_TO_NORMAL = {
+    Symptom.ABOVE_EXPECTED: "back to expected",
+    Symptom.BELOW_EXPECTED: "back to expected",
+    Symptom.UNUSUAL_PATTERN: "back to its usual pattern",
+    Symptom.ABOVE_LIMIT: "back within limits",
+    Symptom.BELOW_LIMIT: "back within limits",
+    Symptom.FLAT_LINE: "moves again",
+    Symptom.STALE: "readings are back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every sentence needs: the subject, and the stretch of time."""
+
+    incident: Incident
+    evidence: Evidence
+    name: str
+    start: datetime
+    end: datetime
+    is_over: bool
+    zone: ZoneInfo
+
+    @property
+    def duration(self) -> str:
+        return human_duration((self.end - self.start).total_seconds())
+
+    def clock(self, moment: datetime) -> str:
+        """Return a time of day, with the date if it is not the day the mail speaks of."""
+        return wording.clock_time(moment, self.zone, day_of=self.end)
+
+    @property
+    def how_long(self) -> str:
+        if not self.is_over:
+            return f"since {self.clock(self.start)} ({self.duration})"
+        return f"from {self.clock(self.start)} to {self.clock(self.end)} ({self.duration})"
+
+    @property
+    def how_long_it_was(self) -> str:
+        return f"for {self.duration} from {self.clock(self.start)}"
+
+
+def headline(notice: Notice) -> str:
+    """Return what the mail is about: ``TK-104 pressure below expected``.
+
+    An alarm that leaves after the end of its incident says so.
+    """
+    incident = notice.incident
+    name = _name(incident)
+    if notice.kind is MessageKind.ALL_CLEAR:
+        return f"{name} {_BACK_TO_NORMAL[incident.symptom]}"
+    over = " (over)" if incident.ended_at is not None else ""
+    return f"{name} {wording.SYMPTOM_WORDS[incident.symptom]}{over}"
+
+
+def what_and_why(notice: Notice, evidence: Evidence, *, time_zone: str) -> str:
+    """Return one sentence: what the tank does, since when, and what that rests on."""
+    incident = notice.incident
+    case = _Case(
+        incident=incident,
+        evidence=evidence,
+        name=_name(incident),
+        start=_true_start(notice, evidence),
+        end=findings.as_of(notice, evidence),
+        is_over=incident.ended_at is not None,
+        zone=wording.zone_of(time_zone),
+    )
+    if notice.kind is MessageKind.ALL_CLEAR:
+        return _all_clear(case)
+    return _alarm(case)
+
+
+def _name(incident: Incident) -> str:
+    return f"{wording.clean_name(incident.tank)} {wording.channel_label(incident.channel)}"
+
+
+def _true_start(notice: Notice, evidence: Evidence) -> datetime:
+    """Return when it really began: a flat line and a silence are only flagged after a while."""
+    incident = notice.incident
+    if incident.symptom is Symptom.STALE:
+        return findings.silent_since(evidence, incident.channel, start=incident.started_at)
+    if incident.symptom is Symptom.FLAT_LINE:
+        end = findings.as_of(notice, evidence)
+        return findings.flat_since(evidence, incident.channel, start=incident.started_at, end=end)
+    return incident.started_at
+
+
+def _alarm(case: _Case) -> str:
+    match case.incident.symptom:
+        case Symptom.ABOVE_EXPECTED | Symptom.BELOW_EXPECTED:
+            return _alarm_expected(case)
+        case Symptom.UNUSUAL_PATTERN:
+            verb = "moved" if case.is_over else "has been moving"
+            return (
+                f"{case.name} {verb} in a way its model does not know {case.how_long}: "
+                f"{_judgement(case)}."
+            )
+        case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
+            return _alarm_limit(case)
+        case Symptom.FLAT_LINE:
+            verb = "did not move" if case.is_over else "has not moved"
+            return f"{case.name} {verb} {case.how_long}{_stuck_at(case)}."
+        case Symptom.STALE:
+            if case.is_over:
+                return f"{case.name} sent no reading {case.how_long}."
+            return (
+                f"{case.name} has sent no reading {case.how_long}: it is not watched until "
+                f"readings return."
+            )
+
+
+def _alarm_expected(case: _Case) -> str:
+    side = _side_word(case.incident.symptom)
+    verb = "was" if case.is_over else "has been"
+    finding = _telling(case)
+    reason = _judgement(case)
+    if finding is not None and finding.beyond_expected == _DIRECTION[case.incident.symptom]:
+        reason = f"{_value(case, finding)} where {_band(finding)} is expected; {reason}"
+    return f"{case.name} {verb} {side} what its model expects {case.how_long}: {reason}."
+
+
+def _alarm_limit(case: _Case) -> str:
+    verb = "was" if case.is_over else "has been"
+    finding = _telling(case)
+    value = f": {_value(case, finding)}" if finding is not None else ""
+    return f"{case.name} {verb} {_limit(case, finding)} {case.how_long}{value}."
+
+
+def _all_clear(case: _Case) -> str:
+    since = f"since {case.clock(case.end)}"
+    was = case.how_long_it_was
+    score = f"with a peak score of {_score(case)}"
+    match case.incident.symptom:
+        case Symptom.ABOVE_EXPECTED | Symptom.BELOW_EXPECTED:
+            side = _side_word(case.incident.symptom)
+            now, then = "has been back to what its model expects", f"it was {side} {was}, {score}"
+        case Symptom.UNUSUAL_PATTERN:
+            now = "has moved as its model expects"
+            then = f"its pattern was unusual {was}, {score}"
+        case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
+            finding = _worst(case)
+            worst = f", at worst {_plain_value(finding)}" if finding is not None else ""
+            now = "has been back within its limits"
+            then = f"it was {_limit(case, finding)} {was}{worst}"
+        case Symptom.FLAT_LINE:
+            now, then = "has moved again", f"it had not moved {was}"
+        case Symptom.STALE:
+            now, then = "has sent readings again", f"there was none {was}"
+    return f"{case.name} {now} {since}; {then}."
+
+
+def _judgement(case: _Case) -> str:
+    channel = wording.channel_label(case.incident.channel)
+    share = wording.percent(case.incident.share)
+    return f"peak score {_score(case)}; {channel} contributes {share}"
+
+
+def _score(case: _Case) -> str:
+    return f"{wording.score_text(case.incident.peak_score)} where 1.0 is the threshold"
+
+
+def _side_word(symptom: Symptom) -> str:
+    return "above" if _DIRECTION[symptom] > 0 else "below"
+
+
+def _worst(case: _Case) -> findings.Finding | None:
+    incident = case.incident
+    return findings.telling_finding(
+        case.evidence,
+        incident.channel,
+        _DIRECTION[incident.symptom],
+        start=incident.started_at,
+        end=case.end,
+    )
+
+
+def _telling(case: _Case) -> findings.Finding | None:
+    """Return the latest reading while it still shows the symptom, else the worst one."""
+    latest = findings.latest_finding(case.evidence, case.incident.channel)
+    if latest is not None and not case.is_over:
+        wanted = _DIRECTION[case.incident.symptom]
+        if wanted in {latest.beyond_expected, latest.beyond_limit}:
+            return latest
+    return _worst(case)
+
+
+def _value(case: _Case, finding: findings.Finding) -> str:
+    at = f" at {case.clock(finding.at)}" if finding.at is not None else ""
+    return f"{_plain_value(finding)}{at}"
+
+
+def _plain_value(finding: findings.Finding) -> str:
+    edges = (finding.expected_low, finding.expected_high, finding.limit_low, finding.limit_high)
+    beside = [edge for edge in edges if edge is not None]
+    value = finding.value if finding.value is not None else float("nan")
+    return wording.quantity(value, finding.unit, *beside)
+
+
+def _band(finding: findings.Finding) -> str:
+    unit = finding.unit
+    low, high, value = finding.expected_low, finding.expected_high, finding.value
+    beside = [value] if value is not None else []
+    if low is not None and high is not None:
+        return wording.span(low, high, unit, *beside)
+    if low is not None:
+        return f"at least {wording.quantity(low, unit, *beside)}"
+    return f"at most {wording.quantity(high, unit, *beside)}" if high is not None else "other"
+
+
+def _limit(case: _Case, finding: findings.Finding | None) -> str:
+    """Return ``above its high limit of 2.5 kPa``."""
+    above = _DIRECTION[case.incident.symptom] > 0
+    words = "above its high limit" if above else "below its low limit"
+    limit = None if finding is None else finding.limit_high if above else finding.limit_low
+    if finding is None or limit is None or finding.value is None:
+        return words
+    return f"{words} of {wording.quantity(limit, finding.unit, finding.value)}"
+
+
+def _stuck_at(case: _Case) -> str:
+    finding = findings.latest_finding(case.evidence, case.incident.channel)
+    if finding is None or finding.value is None or case.is_over:
+        return ""
+    return f": it reads {wording.quantity(finding.value, finding.unit)} all the time"

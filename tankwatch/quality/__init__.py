@@ -1,0 +1,1 @@
+"""Rules in engineering units that need no model."""
