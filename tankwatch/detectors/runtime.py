@@ -30,7 +30,12 @@ class OnnxNetwork:
     def reconstruct(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the reconstruction of scaled windows, float32 (n, window, channels)."""
         feed = np.ascontiguousarray(windows, dtype=np.float32)
-        return np.asarray(self._session.run(None, {"windows": feed})[0])
+        output = np.empty_like(feed)
+        # Not one call: none at all for no windows, on which ONNX Runtime would abort the process.
+        for begin in range(0, len(feed), BATCH):
+            part = slice(begin, begin + BATCH)
+            output[part] = self._session.run(None, {"windows": feed[part]})[0]
+        return output
 
 
 network: Callable[[bytes], OnnxNetwork] = lru_cache(maxsize=8)(OnnxNetwork)

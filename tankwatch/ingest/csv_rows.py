@@ -15,6 +15,7 @@ from tankwatch.ingest.headers import Layout
 from tankwatch.ingest.text import TextBlock
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_OPEN_QUOTE = "a quote is not closed, or a line ends inside a field"
 _MOST_LINES = 20  # a row whose quoted field runs over more lines is taken as broken
 
 
@@ -86,7 +87,7 @@ def split_lines(block: TextBlock, dialect: Dialect) -> RawRows:
         if lines[at].strip():
             try:
                 fields, taken = _split_at(lines, at, dialect)
-            except (ValueError, csv.Error) as error:
+            except ValueError as error:
                 number = block.first_line + at
                 broken.append(broken_row(dialect.source, number, str(error), _bare(lines[at])))
             else:
@@ -143,7 +144,7 @@ def _split_at(lines: list[str], at: int, dialect: Dialect) -> tuple[list[str], i
     """Return the fields of the row that begins at a line, and how many lines it takes.
 
     Raises:
-        ValueError, csv.Error: the row cannot be split into the header's fields.
+        ValueError: the row cannot be split into the header's fields.
     """
     line = _bare(lines[at])
     if "\0" in line or _REPLACEMENT in line:
@@ -171,18 +172,17 @@ def _split_quoted(lines: list[str], at: int, dialect: Dialect) -> tuple[list[str
     """
     window = [f"{line}\n" for line in lines[at : at + _MOST_LINES]]
     window.append("\n")  # an open quote takes this one too, even on the last line
-    reader = csv.reader(window, delimiter=dialect.delimiter, skipinitialspace=True)
-    fields = next(reader)
-    if reader.line_num == 1:
-        return fields, 1
-    strict = csv.reader(
-        window[:-1], delimiter=dialect.delimiter, skipinitialspace=True, strict=True
-    )
-    message = "a quote is not closed"
     try:
+        reader = csv.reader(window, delimiter=dialect.delimiter, skipinitialspace=True)
+        fields = next(reader)
+        if reader.line_num == 1:
+            return fields, 1
+        strict = csv.reader(
+            window[:-1], delimiter=dialect.delimiter, skipinitialspace=True, strict=True
+        )
         fields = next(strict)
     except csv.Error:
-        raise ValueError(message) from None
+        raise ValueError(_OPEN_QUOTE) from None
     if any("\n" in fields[place] for place in dialect.layout.used if place < len(fields)):
-        raise ValueError(message)
+        raise ValueError(_OPEN_QUOTE)
     return fields, strict.line_num

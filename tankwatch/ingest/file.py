@@ -1,11 +1,10 @@
 """Files of readings, of any format, to chunks of readings in canonical units."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePath
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from tankwatch.errors import SourceError
 from tankwatch.ingest.bytes_in import ByteSource
@@ -46,7 +45,7 @@ def read_file(path: Path, options: FileOptions) -> Iterator[Chunk]:
         message = f"{path}: cannot be opened: {error.strerror}: check the path"
         raise SourceError(message) from error
     with binary:
-        yield from read_stream(cast("BinaryIO", binary), str(path), options)
+        yield from read_stream(binary, str(path), options)
 
 
 def read_stream(binary: BinaryIO, name: str, options: FileOptions) -> Iterator[Chunk]:
@@ -83,7 +82,8 @@ def _read_parquet(binary: BinaryIO, source: ByteSource, options: FileOptions) ->
             whole = binary
         else:
             whole = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(source, whole, 1 << 20)
+            while piece := source.read(1 << 20):
+                whole.write(piece)
             whole.seek(0)
         yield from read_parquet(whole, source.name, options)
 

@@ -76,8 +76,8 @@ def _parse_block(
     lines: list[tuple[int, str]] = []
     broken: list[Rejected] = []
     for number, line in enumerate(block.data.decode().split("\n"), start=block.first_line):
-        text = line.strip()
-        if not text:
+        text = line.removesuffix("\r")
+        if not text.strip():
             continue
         try:
             records.append(_parse_line(text))
@@ -91,7 +91,7 @@ def _parse_line(text: str) -> dict[str, Any]:
     record = json.loads(text)
     if not isinstance(record, dict):
         message = f"it is a {type(record).__name__}"
-        raise ValueError(message)  # noqa: TRY004 - the caller quarantines any ValueError
+        raise ValueError(message)
     if "\\ud" in text.casefold():
         json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is no text
     return record

@@ -46,7 +46,7 @@ def text_blocks(source: ByteSource, options: FileOptions) -> Iterator[TextBlock]
         piece = source.read(options.chunk_bytes)
         ended = len(piece) < options.chunk_bytes
         waiting += decode(piece, ended)
-        cut = waiting.rfind(b"\n") + 1 if ended else _cut(waiting)
+        cut = _last_cut(waiting, source.damage) if ended else _cut(waiting)
         if cut:
             yield _block(waiting[:cut], line, options)
             line += waiting.count(b"\n", 0, cut)
@@ -57,8 +57,6 @@ def text_blocks(source: ByteSource, options: FileOptions) -> Iterator[TextBlock]
             line += 1
     if source.damage:
         yield TextBlock(waiting[:_SHOWN], line, f"the archive is cut off here: {source.damage}")
-    elif waiting:
-        yield _block(waiting, line, options)
 
 
 def _block(data: bytes, line: int, options: FileOptions) -> TextBlock:
@@ -85,6 +83,12 @@ def _cut(data: bytes) -> int:
         if end - opened <= _LONGEST_SPREAD:
             return opened
     return end
+
+
+def _last_cut(data: bytes, damage: str) -> int:
+    """Return where the end of the text ends whole: before a line that is cut off or too long."""
+    end = data.rfind(b"\n") + 1
+    return end if damage or len(data) - end > LONGEST_LINE else len(data)
 
 
 def _decoder(source: ByteSource, options: FileOptions) -> Decode:

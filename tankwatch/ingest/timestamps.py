@@ -1,28 +1,24 @@
 """Times from columns of text, numbers or typed values, as epoch milliseconds in UTC."""
 
-import math
-import re
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tankwatch.core.times import EPOCH, to_ms
 from tankwatch.ingest.epochs import EARLIEST_MS, LATEST_MS, epoch_ms
 from tankwatch.ingest.options import FileOptions
+from tankwatch.ingest.time_text import NO_TIME, UNCLEAR_EPOCH, read_text
 from tankwatch.ingest.zones import WallTimes, utc_of
 
-NO_TIME = "the row has no time"
 _MS_PER = {"s": 1000, "ms": 1}
 _UNITS_IN_MS = {"us": 1000, "ns": 1_000_000}
-_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?=\D|$)")
-_SLASHED = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?=\D|$)")
-_SHORT_HOUR = re.compile(r"(?<=[ T])(?=\d:)")
-_ZONE_WORD = re.compile(r"\s*(?:UTC|GMT|Z)$")
-_SPACED_OFFSET = re.compile(r"\s+(?=[+-]\d\d(?::?\d\d)?$)")
+_DAY_FIRST = r"^(\d\d)\.(\d\d)\.(\d{4})"
+_FORMS = (
+    *(pa.timestamp(unit, zone) for unit in ("us", "ns") for zone in ("UTC", None)),
+    pa.float64(),
+)
 
 
 @dataclass(slots=True)
@@ -102,33 +98,52 @@ def _from_numbers(cells: pa.Array, options: FileOptions) -> Times:
     ms, sound = epoch_ms(numbers, options.epoch_unit)
     times = Times(ms)
     times.blame(absent, NO_TIME)
-    times.blame(~sound, _UNCLEAR_EPOCH)
+    times.blame(~sound, UNCLEAR_EPOCH)
     return times
 
 
-_UNCLEAR_EPOCH = "the number is no clear epoch time: write ISO 8601, or state the epoch unit"
 _OUT_OF_RANGE = "the time lies outside the years 1900 to 9999"
 
 
 def _from_text(cells: pa.Array, options: FileOptions) -> Times:
-    """Try whole columns of one form, and only then text by text."""
+    """Try the whole column in the form that it seems to have, and only then text by text.
+
+    A cast that fails on every row is slow, so a few rows are asked first.
+    """
     plain = pc.utf8_trim_whitespace(cells)
-    for unit in ("us", "ns"):
-        for zone in ("UTC", None):
-            try:
-                return _from_timestamps(pc.cast(plain, pa.timestamp(unit, zone)), options)
-            except pa.ArrowInvalid:
-                continue
+    probes = plain.take(sorted({0, len(plain) // 2, len(plain) - 1})) if len(plain) else plain
+    if pc.any(pc.match_substring_regex(probes, _DAY_FIRST)).as_py():
+        whole = pc.replace_substring_regex(plain, _DAY_FIRST, r"\3-\2-\1")
+        probes = pc.replace_substring_regex(probes, _DAY_FIRST, r"\3-\2-\1")
+    else:
+        whole = plain
+    for kind in _FORMS:
+        likely = any(_cast(probes.slice(i, 1), kind) is not None for i in range(len(probes)))
+        column = _cast(whole, kind) if likely else None
+        if column is not None and pa.types.is_float64(kind):
+            column = _whole_numbers(whole, column)
+        if column is not None:
+            return parse_times(column, options)
+    return _text_by_text(plain, options)
+
+
+def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array | None:
     try:
-        floats = pc.cast(plain, pa.float64())  # refuses the hexadecimal that int64 would take
+        return pc.cast(cells, kind)
     except pa.ArrowInvalid:
-        return _text_by_text(plain, options)
-    try:
-        return _from_numbers(pc.cast(plain, pa.int64()), options)
-    except pa.ArrowInvalid:
-        pass
+        return None
+
+
+def _whole_numbers(texts: pa.Array, floats: pa.Array) -> pa.Array | None:
+    """Return `texts` as integers, else `floats` if they are exact, else None.
+
+    The floats came first because they refuse the hexadecimal that integers would take.
+    """
+    whole = _cast(texts, pa.int64())
+    if whole is not None:
+        return whole
     exact = pc.all(pc.less(pc.abs(floats), 2.0**53), min_count=0).as_py()
-    return _from_numbers(floats, options) if exact else _text_by_text(plain, options)
+    return floats if exact else None
 
 
 def _text_by_text(cells: pa.Array, options: FileOptions) -> Times:
@@ -139,7 +154,7 @@ def _text_by_text(cells: pa.Array, options: FileOptions) -> Times:
     naive = np.zeros(len(texts), dtype=bool)
     for place, text in enumerate(texts):
         try:
-            times.observed_ms[place], naive[place] = _read_text(text, options)
+            times.observed_ms[place], naive[place] = read_text(text, options)
         except ValueError as error:
             times.faults[place] = str(error)
     _keep_in_range(times)
@@ -150,47 +165,6 @@ def _text_by_text(cells: pa.Array, options: FileOptions) -> Times:
         for row in np.flatnonzero(np.isin(places, list(times.faults))).tolist():
             spread.faults[row] = times.faults[int(places[row])]
     return spread
-
-
-def _read_text(text: str, options: FileOptions) -> tuple[int, bool]:
-    """Return epoch milliseconds and whether they still lack a zone."""
-    if not text:
-        raise ValueError(NO_TIME)
-    number = _number(text)
-    if number is not None and math.isnan(number):
-        raise ValueError(NO_TIME)
-    if number is not None:
-        ms, sound = epoch_ms(np.array([number]), options.epoch_unit)
-        if not sound[0]:
-            raise ValueError(_UNCLEAR_EPOCH)
-        return int(ms[0]), False
-    moment = _calendar(text)
-    if moment.tzinfo is None:
-        return to_ms(moment.replace(tzinfo=EPOCH.tzinfo)), True
-    return to_ms(moment), False
-
-
-def _number(text: str) -> int | float | None:
-    try:
-        number = int(text)
-    except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            return None
-    return number if abs(number) < 2**63 else float(number)
-
-
-def _calendar(text: str) -> datetime:
-    """Return the time that `text` means: ISO 8601, year/month/day or day.month.year."""
-    iso = _SLASHED.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text, count=1)
-    iso = _DOTTED.sub(lambda m: f"{m[3]}-{int(m[2]):02}-{int(m[1]):02}", iso, count=1)
-    iso = _SPACED_OFFSET.sub("", _ZONE_WORD.sub("Z", _SHORT_HOUR.sub("0", iso.upper())))
-    try:
-        return datetime.fromisoformat(iso)
-    except ValueError:
-        message = f"{text[:60]!r} is not a time: write ISO 8601, such as 2026-03-02T06:30:00Z"
-        raise ValueError(message) from None
 
 
 def _keep_in_range(times: Times) -> None:

@@ -17,6 +17,8 @@ import numpy as np
 from tankwatch.errors import TrainingError
 from tankwatch.models.spec import AutoencoderSpec
 
+_PROBES = 256  # windows of each kind, held-out ones and noise, on which the export is checked
+
 
 def main(folder: Path, parent: int) -> int:
     """Run the task in `folder` for the process `parent`, and return the exit code."""
@@ -34,7 +36,10 @@ def main(folder: Path, parent: int) -> int:
     try:
         model = training.fit_autoencoder(spec, train, held_out, _report)
         graph = export.export_onnx(model, spec)
-        difference = export.check_export(model, graph, held_out.values[:256])
+        seen = held_out.values[:_PROBES]
+        noise = np.random.default_rng(spec.seed).normal(size=(_PROBES, *seen.shape[1:]))
+        probes = np.concatenate([seen, noise.astype(np.float32)])
+        difference = export.check_export(model, graph, probes)
     except TrainingError as error:
         return _fail(folder, str(error))
     model.save(folder / "network.keras")

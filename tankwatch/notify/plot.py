@@ -2,6 +2,7 @@
 
 import io
 from datetime import datetime, timedelta
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import matplotlib as mpl
@@ -9,16 +10,17 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 
 from tankwatch.core.incident import Evidence, Incident
-from tankwatch.core.times import from_ms
+from tankwatch.core.times import from_ms, to_ms
 from tankwatch.notify import wording
 
 Floats = NDArray[np.float64]
@@ -31,7 +33,7 @@ _FLAGGED = "#e69f00"
 _QUIET = "#5a6270"
 _WIDTH_IN = 6.0
 _DPI = 200
-_STYLE = {
+_STYLE: Final[dict[RcKeyType, Any]] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "axes.linewidth": 0.6,
@@ -69,7 +71,7 @@ def plot_incident(incident: Incident, evidence: Evidence, time_zone: str) -> byt
             _shade_flagged(axes, incident, end)
             axes.set_xlim(_axis_time(start), _axis_time(end))
         _label_time(panels[-1], end, zone)
-        _head(figure, incident, evidence)
+        _draw_legend(figure, incident, evidence)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
@@ -110,8 +112,8 @@ def channel_view(
 
 
 def _panels(channels: int) -> tuple[Figure, list[Axes]]:
-    each = 1.45 if channels <= 2 else 1.1
-    height = 1.45 + each * max(channels, 1)
+    each = 1.5 if channels <= 2 else 1.1
+    height = 1.5 + each * max(channels, 1)
     figure = Figure(figsize=(_WIDTH_IN, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     grid = figure.subplots(
@@ -131,6 +133,7 @@ def _draw_channel(axes: Axes, evidence: Evidence, column: int) -> None:
     bottom, top = channel_view(values, low, high, limits)
     axes.fill_between(times, low, high, color=_EXPECTED, alpha=0.35, linewidth=0, zorder=2)
     _draw_line(axes, times, values)
+    unit = wording.unit_label(evidence.units[column])
     far = []
     for name, limit in zip(("low", "high"), limits, strict=True):
         if limit is None:
@@ -138,12 +141,11 @@ def _draw_channel(axes: Axes, evidence: Evidence, column: int) -> None:
         if bottom <= limit <= top:
             axes.axhline(limit, color=_LIMIT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=3)
         else:
-            far.append(f"{name} limit {wording.quantity(limit, '')} off scale")
+            far.append(f"{name} limit {wording.quantity(limit, unit)} off scale")
     axes.set_ylim(bottom, top)
-    unit = wording.unit_label(evidence.units[column])
     name = wording.channel_label(evidence.channels[column])
     axes.set_title(_drawable(f"{name}, {unit}" if unit else name), loc="left", color="black")
-    axes.set_title("; ".join(far), loc="right", color=_LIMIT, fontsize=8.0)
+    axes.set_title(_drawable("; ".join(far)), loc="right", color=_LIMIT, fontsize=8.0)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.grid(visible=True, axis="y")
     if not np.isfinite(values).any():
@@ -198,30 +200,37 @@ def _shade_flagged(axes: Axes, incident: Incident, shown_end: datetime) -> None:
 
 
 def _label_time(axes: Axes, end: datetime, zone: ZoneInfo) -> None:
-    locator = AutoDateLocator(tz=zone, minticks=4, maxticks=8)
+    locator = AutoDateLocator(tz=zone, minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
+    formatter = ConciseDateFormatter(  # type: ignore[no-untyped-call]
+        locator,
+        tz=zone,
+        zero_formats=["", "%Y", "%b", "%d %b", "%H:%M", "%H:%M"],
+        offset_formats=["", "%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"],
+    )
+    axes.xaxis.set_major_formatter(formatter)
     label = wording.zone_label(end, zone)
     axes.set_xlabel(f"local time, {label}", loc="left", color=_QUIET, fontsize=8.0)
 
 
-def _head(figure: Figure, incident: Incident, evidence: Evidence) -> None:
-    name = wording.clean_name(incident.tank)
-    channel = wording.channel_label(incident.channel)
-    words = f"{name}: {channel} {wording.SYMPTOM_WORDS[incident.symptom]}"
-    figure.suptitle(_drawable(words), x=0.02, ha="left", fontsize=12.0, fontweight="bold")
-    _draw_legend(figure, evidence)
-
-
-def _draw_legend(figure: Figure, evidence: Evidence) -> None:
+def _draw_legend(figure: Figure, incident: Incident, evidence: Evidence) -> None:
+    """Draw the keys at the top, with the picture's title above them."""
     keys: list[Artist] = [Line2D([], [], color=_READING, linewidth=1.6, label="reading")]
     if np.isfinite(evidence.expected_low).any() or np.isfinite(evidence.expected_high).any():
         keys.append(Patch(color=_EXPECTED, alpha=0.35, linewidth=0, label="expected"))
     if any(limit is not None for limit in (*evidence.limit_low, *evidence.limit_high)):
         keys.append(Line2D([], [], color=_LIMIT, linestyle=(0, (5, 3)), label="limit"))
     keys.append(Patch(color=_FLAGGED, alpha=0.3, linewidth=0, label="flagged"))
+    tank, channel = wording.clean_name(incident.tank), wording.channel_label(incident.channel)
     figure.legend(
-        handles=keys, loc="outside upper left", ncols=len(keys), frameon=False, fontsize=8.5
+        handles=keys,
+        loc="outside upper left",
+        ncols=len(keys),
+        frameon=False,
+        fontsize=8.5,
+        alignment="left",
+        title=_drawable(f"{tank}: {channel} {wording.SYMPTOM_WORDS[incident.symptom]}"),
+        title_fontproperties={"size": 12.0, "weight": "bold"},
     )
 
 
@@ -235,7 +244,8 @@ def _shown_time(incident: Incident, evidence: Evidence) -> tuple[datetime, datet
 
 
 def _axis_time(moment: datetime) -> float:
-    return float(date2num(moment))
+    """Return `moment` as matplotlib counts it: days since 1970."""
+    return to_ms(moment) / 86_400_000
 
 
 def _finite(values: Floats) -> Floats:

@@ -8,7 +8,7 @@ from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
 
 
 class Reason(StrEnum):
-    """Why a message is sent or held; the names of the first two begin with ``SEND``."""
+    """Why a message is sent or held."""
 
     SEND_ALARM = "send_alarm"
     SEND_ALL_CLEAR = "send_all_clear"
@@ -42,9 +42,7 @@ def decide(
     waited for more than `page_within_s`.  An all-clear goes to whoever got the alarm: it is held
     only if nobody did, since an alarm that leaves after the end says itself that it is over.
 
-    Args:
-        alarm_sent: the incident's alarm was handed over.
-        page_within_s: seconds.
+    `alarm_sent` is whether the incident's alarm was handed over.
     """
     if not mail_enabled:
         return Reason.HOLD_MAIL_OFF

@@ -143,26 +143,27 @@ def _alarm_limit(case: _Case) -> str:
 
 
 def _all_clear(case: _Case) -> str:
-    since = f"since {case.clock(case.end)}"
+    now, before = _now_and_before(case)
+    return f"{case.name} {now} since {case.clock(case.end)}; {before}."
+
+
+def _now_and_before(case: _Case) -> tuple[str, str]:
     was = case.how_long_it_was
     score = f"with a peak score of {_score(case)}"
     match case.incident.symptom:
         case Symptom.ABOVE_EXPECTED | Symptom.BELOW_EXPECTED:
             side = _side_word(case.incident.symptom)
-            now, then = "has been back to what its model expects", f"it was {side} {was}, {score}"
+            return "has been back to what its model expects", f"it was {side} {was}, {score}"
         case Symptom.UNUSUAL_PATTERN:
-            now = "has moved as its model expects"
-            then = f"its pattern was unusual {was}, {score}"
+            return "has moved as its model expects", f"its pattern was unusual {was}, {score}"
         case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
             finding = _worst(case)
-            worst = f", at worst {_plain_value(finding)}" if finding is not None else ""
-            now = "has been back within its limits"
-            then = f"it was {_limit(case, finding)} {was}{worst}"
+            worst = f", at worst {_plain_value(case, finding)}" if finding is not None else ""
+            return "has been back within its limits", f"it was {_limit(case, finding)} {was}{worst}"
         case Symptom.FLAT_LINE:
-            now, then = "has moved again", f"it had not moved {was}"
+            return "has moved again", f"it had not moved {was}"
         case Symptom.STALE:
-            now, then = "has sent readings again", f"there was none {was}"
-    return f"{case.name} {now} {since}; {then}."
+            return "has sent readings again", f"there was none {was}"
 
 
 def _judgement(case: _Case) -> str:
@@ -202,14 +203,17 @@ def _telling(case: _Case) -> findings.Finding | None:
 
 def _value(case: _Case, finding: findings.Finding) -> str:
     at = f" at {case.clock(finding.at)}" if finding.at is not None else ""
-    return f"{_plain_value(finding)}{at}"
+    return f"{_plain_value(case, finding)}{at}"
 
 
-def _plain_value(finding: findings.Finding) -> str:
-    edges = (finding.expected_low, finding.expected_high, finding.limit_low, finding.limit_high)
-    beside = [edge for edge in edges if edge is not None]
+def _plain_value(case: _Case, finding: findings.Finding) -> str:
+    """Return the reading as precisely as what the sentence compares it with."""
+    if case.incident.symptom in {Symptom.ABOVE_LIMIT, Symptom.BELOW_LIMIT}:
+        edges: tuple[float | None, ...] = (_limit_value(case, finding),)
+    else:
+        edges = (finding.expected_low, finding.expected_high)
     value = finding.value if finding.value is not None else float("nan")
-    return wording.quantity(value, finding.unit, *beside)
+    return wording.quantity(value, finding.unit, *(edge for edge in edges if edge is not None))
 
 
 def _band(finding: findings.Finding) -> str:
@@ -227,10 +231,15 @@ def _limit(case: _Case, finding: findings.Finding | None) -> str:
     """Return ``above its high limit of 2.5 kPa``."""
     above = _DIRECTION[case.incident.symptom] > 0
     words = "above its high limit" if above else "below its low limit"
-    limit = None if finding is None else finding.limit_high if above else finding.limit_low
+    limit = None if finding is None else _limit_value(case, finding)
     if finding is None or limit is None or finding.value is None:
         return words
     return f"{words} of {wording.quantity(limit, finding.unit, finding.value)}"
+
+
+def _limit_value(case: _Case, finding: findings.Finding) -> float | None:
+    above = _DIRECTION[case.incident.symptom] > 0
+    return finding.limit_high if above else finding.limit_low
 
 
 def _stuck_at(case: _Case) -> str:

@@ -2,7 +2,7 @@
 
 The gas is ideal, so over a step of dt seconds the gauge pressure p solves
 
-    p = p_closed - k * N(p),    k = 1000 R T dt / V / 1000  in kPa for each mol/s of outflow,
+    p = p_closed - k * N(p),    k = R T dt / (1000 V)  in kPa for each mol/s of outflow,
 
 where p_closed is the pressure if nothing flowed and N(p) the net outflow.  N is piecewise linear
 and rises with p, so there is exactly one solution and it is found by asking in which piece it lies.
@@ -32,10 +32,14 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """Gas that crossed the border of each vapour space in a step, float64 (tanks,), in mol/s."""
+    """Gas that crossed the borders of each vapour space in a step, float64 (tanks,), in mol/s.
+
+    Evaporation is negative where vapour condenses.
+    """
 
     out_mol_s: Floats
     in_mol_s: Floats
+    evaporated_mol_s: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +69,19 @@ def advance_gas(
     """Change gas and pressure of `state` by `dt_s` seconds, and return what flowed."""
     gas_m3 = plant.shell.volume_m3 - state.liquid_m3
     kpa_per_mol = GAS_J_MOL_K * (state.vapour_degc + KELVIN) / gas_m3 / 1000.0
+    before_mol = state.vapour_mol
     _evaporate(plant, state, gas_m3=gas_m3, kpa_per_mol=kpa_per_mol, dt_s=dt_s)
+    evaporated_mol_s = (state.vapour_mol - before_mol) / dt_s
     ways = _ways(plant, state, effects)
     moles = state.air_mol + state.vapour_mol
     closed_kpa = moles * kpa_per_mol - barometer_kpa
     gauge = solve_pressure(plant, state, ways, closed_kpa=closed_kpa, k=kpa_per_mol * dt_s)
-    flows = _flows(plant, state, ways, gauge)
+    out_mol_s, in_mol_s = _flows(plant, state, ways, gauge)
     rich = state.vapour_mol / moles
-    state.vapour_mol = state.vapour_mol - rich * flows.out_mol_s * dt_s
-    state.air_mol = state.air_mol + (flows.in_mol_s - (1.0 - rich) * flows.out_mol_s) * dt_s
+    state.vapour_mol = state.vapour_mol - rich * out_mol_s * dt_s
+    state.air_mol = state.air_mol + (in_mol_s - (1.0 - rich) * out_mol_s) * dt_s
     state.gauge_kpa = gauge
-    return flows
+    return Flows(out_mol_s, in_mol_s, evaporated_mol_s)
 
 
 def _evaporate(
@@ -150,7 +156,7 @@ def solve_pressure(
     return gauge
 
 
-def _flows(plant: Plant, state: State, ways: Ways, gauge: Floats) -> Flows:
+def _flows(plant: Plant, state: State, ways: Ways, gauge: Floats) -> tuple[Floats, Floats]:
     vents = plant.vents
     hole = ways.hole_mol_s_kpa * gauge
     droop = np.clip(vents.pad_kpa - gauge, 0.0, vents.droop_kpa)
@@ -163,4 +169,4 @@ def _flows(plant: Plant, state: State, ways: Ways, gauge: Floats) -> Flows:
     parts = (hole, steered, vented, drawn, -ways.forced_mol_s)
     out = sum((np.maximum(part, 0.0) for part in parts), start=np.zeros(gauge.size))
     into = sum((np.maximum(-part, 0.0) for part in parts), start=np.zeros(gauge.size))
-    return Flows(out_mol_s=out, in_mol_s=into)
+    return out, into

@@ -43,6 +43,16 @@ CLIMATES: dict[str, Climate] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Sky:
+    """The weather of one step, see `Weather`."""
+
+    ambient_degc: float
+    irradiance_w_m2: float
+    cloud: float
+    barometer_kpa: float
+
+
+@dataclass(frozen=True, slots=True)
 class Weather:
     """Weather at each step.
 
@@ -57,6 +67,24 @@ class Weather:
     irradiance_w_m2: NDArray[np.float64]
     cloud: NDArray[np.float64]
     barometer_kpa: NDArray[np.float64]
+
+    def at(self, step: int) -> Sky:
+        """Return the weather of one step."""
+        return Sky(
+            float(self.ambient_degc[step]),
+            float(self.irradiance_w_m2[step]),
+            float(self.cloud[step]),
+            float(self.barometer_kpa[step]),
+        )
+
+    def after(self, step: int) -> "Weather":
+        """Return the weather from `step` on, as views."""
+        return Weather(
+            self.ambient_degc[step:],
+            self.irradiance_w_m2[step:],
+            self.cloud[step:],
+            self.barometer_kpa[step:],
+        )
 
 
 def make_weather(

@@ -17,9 +17,9 @@ TRIES = 400
 
 
 class FaultKind(StrEnum):
-    """A kind of fault; the first eleven happen in the plant or its controls, the rest in a sensor.
+    """A kind of fault, in the plant, in its controls or in a sensor.
 
-    The order is the order in which a farm with few faults takes them.
+    A farm with few faults takes them in this order.
     """
 
     ROOF_LEAK = "roof_leak"
@@ -49,7 +49,10 @@ class FaultChannel(StrEnum):
 
 
 class Need(StrEnum):
-    """What a tank must have before a fault of some kind can happen to it."""
+    """What a tank must have before a fault of some kind can happen to it.
+
+    A leak or a failed vent needs a tank without blanket gas: the regulator would cover it.
+    """
 
     NOTHING = "nothing"
     HEATED = "heated"
@@ -71,13 +74,13 @@ _TEMPERATURE = (FaultChannel.TEMPERATURE,)
 _EITHER = (FaultChannel.PRESSURE, FaultChannel.TEMPERATURE)
 
 TRAITS: dict[FaultKind, Traits] = {
-    FaultKind.ROOF_LEAK: Traits((10, 36), _PRESSURE),
+    FaultKind.ROOF_LEAK: Traits((10, 36), _PRESSURE, Need.BREATHING),
     FaultKind.VENT_STUCK_CLOSED: Traits((24, 48), _PRESSURE, Need.BREATHING),
     FaultKind.STUCK_SENSOR: Traits((6, 24), _EITHER),
     FaultKind.PRESSURE_STEP: Traits((6, 36), _PRESSURE),
     FaultKind.HEATER_STUCK_ON: Traits((18, 36), _TEMPERATURE, Need.HEATED),
     FaultKind.UNRECORDED_INFLOW: Traits((6, 12), _PRESSURE, Need.BREATHING),
-    FaultKind.VENT_STUCK_OPEN: Traits((10, 36), _PRESSURE),
+    FaultKind.VENT_STUCK_OPEN: Traits((10, 36), _PRESSURE, Need.BREATHING),
     FaultKind.VACUUM_BREAKER_STUCK: Traits((24, 48), _PRESSURE, Need.BREATHING),
     FaultKind.REGULATOR_CREEP: Traits((8, 24), _PRESSURE, Need.BLANKETED),
     FaultKind.HEATER_FAILED: Traits((30, 60), _TEMPERATURE, Need.HEATED),

@@ -22,8 +22,14 @@ ABSORPTANCES = (0.17, 0.25, 0.39, 0.54)
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a tank holds: kg/m3, J/(kg K), vapour pressure in kPa at 20 degC, heat of vaporisation
-    in J/mol, and the temperature at which it is kept if it is heated.
+    """What a tank holds.
+
+    Attributes:
+        density_kg_m3: of the liquid.
+        heat_j_kg_k: specific heat of the liquid.
+        vapour_kpa: true vapour pressure at 20 degC.
+        vaporisation_j_mol: heat of vaporisation.
+        kept_degc: temperature at which it is kept; None for product that is not heated.
     """
 
     density_kg_m3: float

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tankwatch.simulate.faults import Fault, FaultChannel, FaultKind
+from tankwatch.simulate.faults import Fault, FaultChannel
+from tankwatch.simulate.sensor_faults import SENSOR_KINDS, Probe, distort
 
 Floats = NDArray[np.float64]
 
@@ -89,23 +90,19 @@ def read_sensors(
     """
     noise = rng.standard_normal(truth.shape) * sensors.noise[:, None, :]
     values = truth + sensors.bias[:, None, :] + noise
-    sensor_faults = [fault for fault in faults if fault.kind in _DISTORT]
-    for fault in sensor_faults:
-        steps = timeline.slice_of(fault)
+    for fault in faults:
+        if fault.kind not in SENSOR_KINDS:
+            continue
         for channel in _channels(fault):
-            _DISTORT[fault.kind](
-                values[fault.tank, :, channel],
-                steps,
-                fault,
-                channel=channel,
-                noise=float(sensors.noise[fault.tank, channel]),
-                rng=fault_rng,
-            )
+            probe = Probe(channel, float(sensors.noise[fault.tank, channel]))
+            series = values[fault.tank, :, channel]
+            distort(series, timeline.slice_of(fault), fault, probe=probe, rng=fault_rng)
     resolution = np.array(RESOLUTION)
-    values = np.round(np.round(values / resolution) * resolution, 3) + 0.0
-    values[rng.random(truth.shape[:2]) < LOST_READINGS] = np.nan
-    values[rng.random(truth.shape) < LOST_VALUES] = np.nan
-    return values
+    # Adding 0 turns -0.0, which a file would show, into 0.0.
+    reported: Floats = np.round(np.round(values / resolution) * resolution, 3) + 0.0
+    reported[rng.random(truth.shape[:2]) < LOST_READINGS] = np.nan
+    reported[rng.random(truth.shape) < LOST_VALUES] = np.nan
+    return reported
 
 
 def _channels(fault: Fault) -> tuple[int, ...]:

@@ -1,10 +1,9 @@
 """Heat: a vapour node and a liquid node for each tank, one implicit step at a time."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from tankwatch.simulate.climate import Sky
 from tankwatch.simulate.plant import STEAM_DEGC, Plant
 from tankwatch.simulate.state import Effects, State
 
@@ -17,16 +16,6 @@ OUTSIDE_W_M2_K = 20.0
 SKY_LOSS_K = 3.9
 STIRRED_W_M2_K = 4.0
 LAYERED_W_M2_K = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Sky:
-    """The weather of one step, see `Weather`."""
-
-    ambient_degc: float
-    irradiance_w_m2: float
-    cloud: float
-    barometer_kpa: float
 
 
 def advance_heat(

@@ -85,5 +85,6 @@ def _ramped(full_rate_s: float, step_s: int) -> Floats:
     ramp = min(RAMP_S, full_rate_s)
     steps = max(round((full_rate_s + ramp) / step_s), 1)
     middle_s = (np.arange(steps) + 0.5) * step_s
-    shape: Floats = np.clip(np.minimum(middle_s, steps * step_s - middle_s) / ramp, 0.0, 1.0)
-    return shape * (full_rate_s / (shape.sum() * step_s))
+    shape = np.clip(np.minimum(middle_s, steps * step_s - middle_s) / ramp, 0.0, 1.0)
+    scaled: Floats = shape * (full_rate_s / (shape.sum() * step_s))
+    return scaled

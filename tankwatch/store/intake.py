@@ -5,10 +5,10 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, insert, select, text
+from sqlalchemy import Connection, String, delete, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tankwatch.core.readings import Accepted, Rejected
+from tankwatch.core.readings import Accepted, Rejected, RejectReason
 from tankwatch.store.base import Base, RowId, UtcTime
 from tankwatch.store.plant import check_channel_name
 from tankwatch.store.readings import ReadingRows
@@ -184,3 +184,25 @@ def _upsert(connection: Connection, rows: ReadingRows, channels: Sequence[str]) 
     parameters = dict(zip(names, rows.values.T.tolist(), strict=True))
     parameters |= {"t": rows.tank_id.tolist(), "m": rows.observed_ms.tolist()}
     connection.execute(text(statement), parameters)
+
+
+def delete_quarantine_before(connection: Connection, moment: datetime) -> int:
+    """Delete rows that were refused before `moment`; return their number."""
+    return connection.execute(
+        delete(QuarantineRow).where(QuarantineRow.received_at < moment)
+    ).rowcount
+
+
+def load_quarantine(connection: Connection, *, limit: int) -> list[Rejected]:
+    """Return what was refused last, the newest first."""
+    query = select(
+        QuarantineRow.source,
+        QuarantineRow.line,
+        QuarantineRow.reason,
+        QuarantineRow.detail,
+        QuarantineRow.raw,
+    ).order_by(QuarantineRow.quarantine_id.desc())
+    return [
+        Rejected(source, line, RejectReason(reason), detail, raw)
+        for source, line, reason, detail, raw in connection.execute(query.limit(limit))
+    ]

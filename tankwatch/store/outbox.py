@@ -134,8 +134,10 @@ def claim_message(
     return None
 
 
-def mark_sent(connection: Connection, outbox_id: int, *, reason: str, at: datetime) -> None:
-    """Note that a message was handed over."""
+def mark_sent(
+    connection: Connection, outbox_id: int, *, reason: str, note: str, at: datetime
+) -> None:
+    """Note that a message was handed over, with a note on recipients who were refused."""
     change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
     values = {
         "state": MessageState.SENT.value,
@@ -146,7 +148,7 @@ def mark_sent(connection: Connection, outbox_id: int, *, reason: str, at: dateti
         "last_error": "",
     }
     connection.execute(change.values(values))
-    _add_delivery(connection, outbox_id, at, "sent", reason)
+    _add_delivery(connection, outbox_id, at, "sent", note)
 
 
 def mark_held(connection: Connection, outbox_id: int, *, reason: str, at: datetime) -> None:

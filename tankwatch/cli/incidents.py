@@ -1,0 +1,140 @@
+"""incidents, ack, label and close: the operator's verbs."""
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+
+from tankwatch import clock
+from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
+from tankwatch.core.lifecycle import IncidentEvent
+from tankwatch.errors import UsageError
+from tankwatch.store.engine import reading, writing
+from tankwatch.store.incidents import StoredIncident, apply_event, load_incidents
+from tankwatch.store.operators import NOT_A_FAULT, REAL_FAULT, store_label
+from tankwatch.store.runs import write_audit
+from tankwatch.store.transitions import load_transitions
+
+Number = Annotated[int, typer.Argument(help="Number of the incident.")]
+By = Annotated[str, typer.Option("--by", help="Who (default: your login name).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(incidents)
+    app.command()(ack)
+    app.command()(close)
+    app.command()(label)
+
+
+def incidents(
+    number: Annotated[int | None, typer.Argument(help="Show one, with its history.")] = None,
+    tank: Annotated[str, typer.Option(help="Of this tank only.")] = "",
+    all_: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    limit: Annotated[int, typer.Option(help="Most incidents.", min=1)] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """List incidents that are not closed, or show one."""
+    with opened() as context, reading(context.engine) as connection:
+        if number is not None:
+            found = load_incidents(connection, ids=[number])
+            history = load_transitions(connection, number)
+        else:
+            found = load_incidents(connection, tank=tank or None, only_open=not all_, limit=limit)
+            history = []
+    if number is not None and not found:
+        message = f"there is no incident {number}: see `tankwatch incidents --all`"
+        raise UsageError(message)
+    if json:
+        rows = [_plain(stored) for stored in found]
+        print_json(rows if number is None else {**rows[0], "history": history})
+        return
+    columns = ("no", "tank", "state", "detector", "channel", "symptom", "start", "end", "score")
+    print_table(columns, [_cells(stored) for stored in found], empty="no incidents")
+    if history:
+        OUTPUT.print()
+        told = ("at", "event", "from_state", "to_state", "actor", "reason")
+        print_table(told, [[row[column] for column in told] for row in history], empty="")
+
+
+def ack(number: Number, by: By = "", json: JsonFlag = False) -> None:
+    """Acknowledge an incident: somebody has seen it."""
+    _move(number, IncidentEvent.ACKNOWLEDGE, by=by, reason="acknowledged", json=json)
+
+
+def close(
+    number: Number,
+    reason: Annotated[str, typer.Option(help="Why; stored.")],
+    by: By = "",
+    json: JsonFlag = False,
+) -> None:
+    """Close an incident by hand."""
+    _move(number, IncidentEvent.CLOSE, by=by, reason=reason, json=json)
+
+
+def label(
+    number: Number,
+    verdict: Annotated[str, typer.Argument(help="not_a_fault or real_fault.")],
+    cause: Annotated[str, typer.Option(help="What it was.")] = "",
+    by: By = "",
+    json: JsonFlag = False,
+) -> None:
+    """Say what an incident really was; training learns from it."""
+    if verdict not in {NOT_A_FAULT, REAL_FAULT}:
+        message = f"{verdict!r} is no verdict: say {NOT_A_FAULT} or {REAL_FAULT}"
+        raise UsageError(message)
+    who, now = by or getpass.getuser(), clock.now()
+    with opened() as context, writing(context.engine) as connection:
+        store_label(connection, number, verdict=verdict, cause=cause, by=who, at=now)
+        write_audit(
+            connection,
+            at=now,
+            actor=who,
+            action="label",
+            subject=f"incident {number}",
+            detail=f"{verdict} {cause}".strip(),
+        )
+    if json:
+        print_json({"incident": number, "verdict": verdict})
+    else:
+        OUTPUT.print(f"incident {number}: {verdict}")
+
+
+def _move(number: int, event: IncidentEvent, *, by: str, reason: str, json: bool) -> None:
+    who, now = by or getpass.getuser(), clock.now()
+    with opened() as context, writing(context.engine) as connection:
+        state = apply_event(connection, number, event, at=now, actor=who, reason=reason)
+        write_audit(
+            connection,
+            at=now,
+            actor=who,
+            action=event.value,
+            subject=f"incident {number}",
+            detail=reason,
+        )
+    if json:
+        print_json({"incident": number, "state": state})
+    else:
+        OUTPUT.print(f"incident {number} is {state.value}")
+
+
+def _cells(stored: StoredIncident) -> list[Any]:
+    incident = stored.incident
+    state = f"{incident.state.value}{' (historical)' if incident.historical else ''}"
+    return [
+        stored.incident_id,
+        incident.tank,
+        state,
+        incident.detector,
+        incident.channel,
+        incident.symptom.value,
+        incident.started_at,
+        incident.ended_at,
+        incident.peak_score,
+    ]
+
+
+def _plain(stored: StoredIncident) -> dict[str, Any]:
+    incident = stored.incident
+    shown = {name: getattr(incident, name) for name in incident.__dataclass_fields__}
+    return {"incident_id": stored.incident_id, **shown}

@@ -1,0 +1,162 @@
+"""train and models: learning, and which version is used."""
+
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn
+
+from tankwatch import clock
+from tankwatch.cli.common import ERRORS, OUTPUT, JsonFlag, opened, print_json, print_table
+from tankwatch.core.times import human_duration, parse_time
+from tankwatch.errors import ModelError, UsageError
+from tankwatch.jobs.context import Context, recorded
+from tankwatch.jobs.train import TrainResult, train
+from tankwatch.models.child import Progress as Epoch
+from tankwatch.store.engine import reading, writing
+from tankwatch.store.registry import ModelState, load_versions, promote
+from tankwatch.store.runs import write_audit
+
+models = typer.Typer(help="Model versions.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("train")(train_command)
+    app.add_typer(models, name="models")
+
+
+def train_command(
+    detector: Annotated[
+        str, typer.Option(help="autoencoder, robust_z or pca (default: as the settings say).")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Learn from readings before this time only.")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """Train, calibrate to the alarm budget, and promote if no worse than the model in use."""
+    with opened() as context:
+        chosen = (context.settings.detect.detector, *context.settings.detect.shadow)
+        results = [
+            train_shown(context, name, until=until)
+            for name in ((detector,) if detector else chosen)
+        ]
+    if json:
+        print_json(results)
+        return
+    for result in results:
+        word = "in use" if result.promoted else "kept as a candidate"
+        OUTPUT.print(
+            f"{result.detector}: version {result.model_version_id} is {word} ({result.reason}); "
+            f"{result.tanks} tanks, {result.train_windows:,} windows"
+        )
+
+
+def train_shown(context: Context, detector: str, *, until: str = "") -> TrainResult:
+    """Train with a progress bar, and return the result."""
+    with (
+        recorded(context, "train") as facts,
+        Progress(
+            TextColumn("training {task.fields[what]}"),
+            BarColumn(),
+            TextColumn("{task.fields[told]}"),
+            console=ERRORS,
+            transient=True,
+            disable=not ERRORS.is_terminal,
+        ) as progress,
+    ):
+        task = progress.add_task("", total=None, what=detector, told="starting")
+
+        def show(epoch: Epoch) -> None:
+            told = (
+                f"epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.loss:.4f}, held-out "
+                f"{epoch.held_out_loss:.4f}, at most {human_duration(epoch.seconds_left)} left"
+            )
+            progress.update(task, total=epoch.epochs, completed=epoch.epoch, told=told)
+
+        result = train(
+            context,
+            detector,
+            now=clock.now(),
+            until=parse_time(until) if until else None,
+            on_progress=show,
+        )
+        facts.rows, facts.detail = result.train_windows, result.reason
+    return result
+
+
+@models.command("list")
+def list_models(json: JsonFlag = False) -> None:
+    """Show every model version, the newest first."""
+    with opened() as context, reading(context.engine) as connection:
+        versions = load_versions(connection)
+    if json:
+        print_json(versions)
+        return
+    columns = ("version", "detector", "state", "trained", "tanks", "held-out error", "reason")
+    rows = [
+        (
+            v.model_version_id,
+            v.detector,
+            v.state.value,
+            v.trained_at,
+            v.tanks,
+            v.validation_error,
+            v.reason,
+        )
+        for v in versions
+    ]
+    print_table(columns, rows, empty="no model yet: `tankwatch train`")
+
+
+@models.command("promote")
+def promote_model(
+    version: Annotated[int, typer.Argument(help="Version to use from now on.")],
+    reason: Annotated[str, typer.Option(help="Why; stored.")],
+    json: JsonFlag = False,
+) -> None:
+    """Use a version from now on; scores of other versions are kept."""
+    with opened() as context:
+        _use(context, version, reason=reason, action="promote")
+    _tell(version, json)
+
+
+@models.command("rollback")
+def roll_back(
+    detector: Annotated[str, typer.Argument(help="Detector to roll back.")] = "autoencoder",
+    reason: Annotated[str, typer.Option(help="Why; stored.")] = "rolled back by hand",
+    json: JsonFlag = False,
+) -> None:
+    """Use the version again that was in use before; past scores are kept."""
+    with opened() as context:
+        with reading(context.engine) as connection:
+            versions = load_versions(connection, detector)
+        used = [v for v in versions if v.promoted_at is not None]
+        before = [v for v in used if v.state is ModelState.RETIRED]
+        if not before:
+            message = f"{detector} has no earlier version that was in use: see `models list`"
+            raise ModelError(message)
+        newest = max(before, key=lambda v: (v.promoted_at or v.trained_at, v.model_version_id))
+        _use(context, newest.model_version_id, reason=reason, action="rollback")
+    _tell(newest.model_version_id, json)
+
+
+def _use(context: Context, version: int, *, reason: str, action: str) -> None:
+    if not reason.strip():
+        message = "say why with --reason: it is stored with the version"
+        raise UsageError(message)
+    with writing(context.engine) as connection:
+        promote(connection, version, at=clock.now(), reason=reason)
+        write_audit(
+            connection,
+            at=clock.now(),
+            actor="command line",
+            action=action,
+            subject=f"model version {version}",
+            detail=reason,
+        )
+
+
+def _tell(version: int, json: bool) -> None:
+    if json:
+        print_json({"model_version": version})
+    else:
+        OUTPUT.print(f"version {version} scores from the next pass on")

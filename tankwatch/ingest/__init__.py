@@ -1,0 +1,1 @@
+"""From raw readings to stored ones: parse, then accept."""

@@ -1,0 +1,152 @@
+"""Sending what is queued: claim, policy, render, send, mark."""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tankwatch.core.incident import MessageKind, Notice
+from tankwatch.errors import DeliveryError
+from tankwatch.jobs.context import LOG, Context
+from tankwatch.jobs.evidence import load_evidence
+from tankwatch.jobs.incidents import mail_domain
+from tankwatch.jobs.scoring import Plan, load_plan
+from tankwatch.notify.email import FolderTransport, SmtpTransport, Transport, retry_at
+from tankwatch.notify.policy import decide
+from tankwatch.notify.render import render_mail
+from tankwatch.settings import Mail
+from tankwatch.store.engine import reading, writing
+from tankwatch.store.incidents import load_incidents
+from tankwatch.store.outbox import (
+    QueuedMessage,
+    claim_message,
+    mark_failed,
+    mark_held,
+    mark_retry,
+    mark_sent,
+    message_id,
+    was_sent,
+)
+
+LEASE = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class DeliverResult:
+    """What a round of deliveries did: message counts."""
+
+    sent: int = 0
+    held: int = 0
+    retried: int = 0
+    failed: int = 0
+
+
+def deliver(context: Context, *, now: datetime) -> DeliverResult:
+    """Send every message that is due as of `now`, and return what became of them.
+
+    A message is leased, sent, then marked: a crash between the last two sends it again with the
+    same Message-ID, and never loses it.
+    """
+    result = DeliverResult()
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    plan: Plan | None = None
+    transport = make_transport(context)
+    while not context.stop.is_set():
+        with writing(context.engine) as connection:
+            message = claim_message(connection, owner=owner, now=now, until=now + LEASE)
+        if message is None:
+            break
+        plan = plan or load_plan(context.engine, context.settings)
+        _deliver_one(context, plan, transport, message, now=now, result=result)
+    return result
+
+
+def make_transport(context: Context) -> Transport:
+    """Return the SMTP server of the settings, or the folder of .eml files where none is set."""
+    mail: Mail = context.settings.mail
+    if not mail.host:
+        return FolderTransport(context.settings.path(mail.folder))
+    return SmtpTransport(
+        host=mail.host,
+        port=mail.port,
+        security=mail.security,
+        username=mail.username,
+        password=mail.password.get_secret_value(),
+        timeout_s=mail.timeout_s,
+    )
+
+
+def _deliver_one(
+    context: Context,
+    plan: Plan,
+    transport: Transport,
+    message: QueuedMessage,
+    *,
+    now: datetime,
+    result: DeliverResult,
+) -> None:
+    mail = context.settings.mail
+    with reading(context.engine) as connection:
+        stored = load_incidents(connection, ids=[message.incident_id])[0]
+        uid, domain = stored.incident.uid, mail_domain(context.settings)
+        alarm_sent = was_sent(connection, message_id(uid, MessageKind.ALARM, domain))
+    notice = Notice(
+        stored.incident, message.kind, message.message_id, message.thread_id, message.queued_at
+    )
+    reason = decide(
+        notice,
+        mail_enabled=True,
+        recipients=mail.recipients,
+        alarm_sent=alarm_sent,
+        now=now,
+        page_within_s=context.settings.detect.page_within_s,
+    )
+    if not reason.is_send:
+        with writing(context.engine) as connection:
+            mark_held(connection, message.outbox_id, reason=reason.value, at=now)
+        result.held += 1
+        return
+    try:
+        rendered = render_mail(
+            notice,
+            load_evidence(context, plan, stored),
+            sender=mail.sender,
+            recipients=mail.recipients,
+            time_zone=context.settings.plant.time_zone,
+        )
+        refused = transport.send(rendered)
+    except DeliveryError as error:
+        _mark_undelivered(context, message, error, now=now, result=result)
+        return
+    note = "; ".join([reason.value, *map(str, refused)])
+    with writing(context.engine) as connection:
+        mark_sent(connection, message.outbox_id, reason=reason.value, note=note, at=now)
+    LOG.info("sent", kind=message.kind.value, message_id=message.message_id, note=note)
+    result.sent += 1
+
+
+def _mark_undelivered(
+    context: Context,
+    message: QueuedMessage,
+    error: DeliveryError,
+    *,
+    now: datetime,
+    result: DeliverResult,
+) -> None:
+    mail = context.settings.mail
+    attempts = message.attempts + 1
+    with writing(context.engine) as connection:
+        if error.retry and attempts < mail.attempts:
+            due = retry_at(
+                message.message_id,
+                attempts,
+                now=now,
+                base_s=mail.retry_base_s,
+                cap_s=mail.retry_cap_s,
+            )
+            mark_retry(connection, message.outbox_id, error=str(error), at=now, next_attempt_at=due)
+            result.retried += 1
+        else:
+            mark_failed(connection, message.outbox_id, error=str(error), at=now)
+            result.failed += 1
+    LOG.warning("not sent", message_id=message.message_id, error=str(error), retry=error.retry)

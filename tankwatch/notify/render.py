@@ -1,0 +1,207 @@
+"""A mail from a notice and its evidence; the same input gives the same bytes."""
+
+import hashlib
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.headerregistry import Address, HeaderRegistry, MessageIDHeader
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import getaddresses
+from functools import cache
+from urllib.parse import quote
+
+import css_inline
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from tankwatch.core.incident import Evidence, MessageKind, Notice
+from tankwatch.errors import UsageError
+from tankwatch.notify import wording
+from tankwatch.notify.advice import check_first
+from tankwatch.notify.facts import Fact, ReadingLine, incident_facts, reading_lines
+from tankwatch.notify.plot import plot_incident
+from tankwatch.notify.sentences import headline, what_and_why
+
+_TEXT_COLUMNS = 76
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
+
+
+@dataclass(frozen=True, slots=True)
+class MailView:
+    """What the templates show; every text is one line."""
+
+    headline: str
+    site: str
+    sentence: str
+    checks: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    readings: tuple[ReadingLine, ...]
+    picture_cid: str
+    picture_width: int
+    link: str
+    uid: str
+    time_zone: str
+
+
+def render_mail(
+    notice: Notice,
+    evidence: Evidence,
+    *,
+    sender: str,
+    recipients: Sequence[str],
+    time_zone: str,
+    base_url: str | None = None,
+) -> EmailMessage:
+    """Return the mail of `notice`: plain text, and HTML with the picture inside.
+
+    The same input gives the same bytes, so a mail that is sent again is the same mail.
+
+    Args:
+        notice: what is to be told.
+        evidence: readings, expectations and scores behind it.
+        sender: address of the From header, with or without a name.
+        recipients: addresses of the To header.
+        time_zone: IANA zone in which times are shown.
+        base_url: address of the web page; the mail links to its incident if there is one.
+
+    Raises:
+        UsageError: an address, the Message-ID or the zone is not usable.
+    """
+    view = _view(notice, evidence, time_zone, base_url)
+    folder = notice.kind.value
+    text = _fill(f"{folder}/body.txt.j2", view)
+    html = css_inline.inline(
+        _fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
+    )
+    picture = plot_incident(notice.incident, evidence, time_zone)
+    subject = " ".join(_fill(f"{folder}/subject.txt.j2", view).split())
+    message = _headed(notice, sender=sender, recipients=recipients, subject=subject)
+    _put_body(message, notice.message_id, text=text, html=html, picture=picture)
+    return message
+
+
+def _view(notice: Notice, evidence: Evidence, time_zone: str, base_url: str | None) -> MailView:
+    incident = notice.incident
+    zone = wording.zone_of(time_zone)
+    units = dict(zip(evidence.channels, evidence.units, strict=True))
+    is_alarm = notice.kind is MessageKind.ALARM
+    uid = wording.clean_name(incident.uid)
+    return MailView(
+        headline=headline(notice),
+        site=wording.clean_name(incident.site),
+        sentence=what_and_why(notice, evidence, time_zone=time_zone),
+        checks=check_first(incident.symptom, units.get(incident.channel, "")) if is_alarm else (),
+        facts=tuple(incident_facts(notice, evidence, zone)),
+        readings=tuple(reading_lines(notice, evidence, zone)),
+        picture_cid=_picture_cid(notice.message_id),
+        picture_width=600,
+        link=f"{base_url.rstrip('/')}/incidents/{quote(uid, safe='')}" if base_url else "",
+        uid=uid,
+        time_zone=time_zone,
+    )
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tankwatch.notify"),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["wrapped"] = _wrapped
+    return environment
+
+
+def _fill(template: str, view: MailView) -> str:
+    return _templates().get_template(template).render(mail=view)
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> str:
+    return textwrap.fill(
+        text,
+        width=_TEXT_COLUMNS,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
+    )
+
+
+def _headed(
+    notice: Notice, *, sender: str, recipients: Sequence[str], subject: str
+) -> EmailMessage:
+    # In-Reply-To and References as plain text would be folded, and a long id would be broken.
+    registry = HeaderRegistry()
+    registry.map_to_type("in-reply-to", MessageIDHeader)  # type: ignore[arg-type]
+    registry.map_to_type("references", MessageIDHeader)  # type: ignore[arg-type]
+    message = EmailMessage(policy=SMTP.clone(header_factory=registry))
+    message["Subject"] = subject
+    message["From"] = _addresses("mail.sender", [sender])
+    message["To"] = _addresses("mail.recipients", recipients)
+    message["Date"] = notice.queued_at
+    message["Message-ID"] = _checked_id(notice.message_id)
+    if notice.thread_id != notice.message_id:
+        message["In-Reply-To"] = _checked_id(notice.thread_id)
+        message["References"] = _checked_id(notice.thread_id)
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Tankwatch-Kind"] = notice.kind.value
+    message["X-Tankwatch-Incident"] = wording.clean_name(notice.incident.uid)
+    message["X-Tankwatch-Tank"] = wording.clean_name(notice.incident.tank)
+    return message
+
+
+def _put_body(
+    message: EmailMessage, message_id: str, *, text: str, html: str, picture: bytes
+) -> None:
+    """Add text, HTML and picture, with boundaries that follow from the Message-ID."""
+    message.set_content(text, cte="quoted-printable")
+    rich = EmailMessage(policy=message.policy)
+    rich.set_content(html, subtype="html", cte="quoted-printable")
+    rich.add_related(
+        picture,
+        "image",
+        "png",
+        cid=f"<{_picture_cid(message_id)}>",
+        disposition="inline",
+        filename="incident.png",
+    )
+    rich.set_boundary(_boundary(message_id, "related"))
+    del rich["MIME-Version"]  # belongs to the whole message only
+    message.make_alternative(_boundary(message_id, "alternative"))
+    message.attach(rich)
+
+
+def _addresses(setting: str, given: Sequence[str]) -> tuple[Address, ...]:
+    """Return the addresses, refusing what is none."""
+    found = []
+    for text in given:
+        pairs = getaddresses([text])
+        try:
+            if len(pairs) != 1 or "@" not in pairs[0][1] or wording.clean_name(text) != text:
+                raise ValueError(text)
+            found.append(Address(display_name=pairs[0][0], addr_spec=pairs[0][1]))
+        except (ValueError, IndexError) as error:
+            message = f"{setting}: {text!r} is not a mail address: write name@example.com"
+            raise UsageError(message) from error
+    return tuple(found)
+
+
+def _checked_id(message_id: str) -> str:
+    if not _MESSAGE_ID.fullmatch(message_id):
+        message = f"{message_id!r} is not a Message-ID: it needs the form <name@domain>"
+        raise UsageError(message)
+    return message_id
+
+
+def _picture_cid(message_id: str) -> str:
+    return f"{_digest(message_id)}@tankwatch"
+
+
+def _boundary(message_id: str, name: str) -> str:
+    return f"=_tankwatch_{name}_{_digest(message_id)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
