@@ -26,8 +26,8 @@ class LSTMAutoencoder(Detector):
     """Stacked LSTM encoder, repeated code, stacked LSTM decoder (Malhotra et al. 2016).
 
     One network serves the fleet; each tank has its own scaling and, as its history allows, its own
-    threshold.  A step's features are the mean squared error of each channel over the window that
-    ends there, and over the last ten steps of that window.
+    threshold.  A step's features are the root mean square error of each channel over the window
+    that ends there, and over the last ten steps of that window.
 
     Args:
         window: steps in a window.
@@ -153,7 +153,7 @@ class LSTMAutoencoder(Detector):
         if steps >= self.window:
             self._reconstruct(hold_fill(scaled, mask), mask, (whole, recent, tilt, expected))
         errors = np.concatenate([whole, recent], axis=2)
-        return View(errors, recent, tilt, expected)
+        return View(errors, recent**2, tilt, expected)
 
     def _reconstruct(
         self, filled: Floats, mask: Mask, out: tuple[Floats, Floats, Floats, Floats]
@@ -172,8 +172,8 @@ class LSTMAutoencoder(Detector):
             reconstruction = graph.reconstruct(observed)
             residual = (observed - reconstruction) * seen
             end = (where[0], where[1] + self.window - 1)
-            whole[end] = _mean(residual**2, seen)
-            recent[end] = _mean(residual[:, last] ** 2, seen[:, last])
+            whole[end] = np.sqrt(_mean(residual**2, seen))
+            recent[end] = np.sqrt(_mean(residual[:, last] ** 2, seen[:, last]))
             tilt[end] = _mean(residual[:, last], seen[:, last])
             expected[end] = reconstruction[:, -1]
 

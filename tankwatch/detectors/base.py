@@ -15,6 +15,7 @@ from tankwatch.detectors.threshold import (
     cluster_peaks,
     fit_threshold,
     running_minimum,
+    worst_feature,
 )
 from tankwatch.detectors.view import Floats, Judgement, Mask, View
 from tankwatch.errors import ModelError, ShapeError
@@ -86,7 +87,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         view = self._view(scaled[:, late], known[:, late])
         self.threshold_ = fit_threshold(view.errors, self._budget())
         self.band_ = _band(scaled[:, late], known[:, late], view.expected)
-        score = _worst(view.errors / self.threshold_.level[:, None])
+        score = worst_feature(view.errors / self.threshold_.level[:, None])
         held = running_minimum(score, self.on_delay)
         alarms = cluster_peaks(held, 1.0, merge_gap=self.merge_gap).size
         self.calibration_rate_ = alarms / max(self.threshold_.tank_months, 1e-9)
@@ -110,7 +111,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         values, known, places = self._prepared(X, mask, rows)
         view = self._view(apply_scaling(values, self._scaling(places)), known)
         relative = view.errors / self._levels(places)[:, None, :]
-        score = _worst(relative).astype(np.float32)
+        score = worst_feature(relative).astype(np.float32)
         channel = np.nan_to_num(view.contribution, nan=0.0).argmax(axis=2)
         total = np.nan_to_num(view.contribution, nan=0.0).sum(axis=2)
         own = _taken(np.nan_to_num(view.contribution, nan=0.0), channel)
@@ -152,7 +153,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             "location": _listed(self.scaling_.location),
             "scale": _listed(self.scaling_.scale),
             "level": _listed(self.threshold_.level),
-            "peaks": self.threshold_.peaks.tolist(),
+            "peaks": self.threshold_.peaks,
             "tank_months": self.threshold_.tank_months,
             "band": _listed(self.band_),
             "calibration_rate": self.calibration_rate_,
@@ -163,8 +164,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Take over what `to_manifest` gave; return self."""
         self.n_channels_ = int(manifest["channels"])
         self.scaling_ = TankScaling(_array(manifest["location"]), _array(manifest["scale"]))
-        peaks = np.array(manifest["peaks"], dtype=np.int64)
-        self.threshold_ = Threshold(_array(manifest["level"]), peaks, manifest["tank_months"])
+        level, months = _array(manifest["level"]), manifest["tank_months"]
+        self.threshold_ = Threshold(level, manifest["peaks"], months)
         self.band_ = _array(manifest["band"])
         self.calibration_rate_ = float(manifest["calibration_rate"])
         self._relearn(manifest["learned"])
@@ -238,13 +239,6 @@ def _band(scaled: Floats, mask: Mask, expected: Floats) -> NDArray[np.float64]:
         for column in band.T
     ]
     return np.where(np.isfinite(band), band, np.array(fleet))
-
-
-def _worst(relative: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return the largest feature of each step, NaN where none was judged."""
-    judged = np.isfinite(relative).any(axis=2)
-    filled = np.where(np.isfinite(relative), relative, -np.inf)
-    return np.where(judged, filled.max(axis=2), np.nan)
 
 
 def _listed(values: NDArray[np.float64]) -> list[list[float | None]]:

@@ -69,8 +69,8 @@ class RobustZBaseline(Detector):
 class PCABaseline(Detector):
     """Principal components of a short stretch of all channels, with Hotelling's T² and Q.
 
-    T² is the distance within the kept components, Q (squared prediction error) the distance from
-    them (Jackson and Mudholkar 1979; lagged as dynamic PCA by Ku et al. 1995).
+    T² is the squared distance within the kept components, Q the squared distance from them; their
+    roots are the features (Jackson and Mudholkar 1979; lagged as dynamic PCA by Ku et al. 1995).
 
     Args:
         window: steps of the stretch.
@@ -128,7 +128,8 @@ class PCABaseline(Detector):
             end = (tank, start + self.window - 1)
             t2, rebuilt = self._project(windows.reshape(tank.size, -1).astype(np.float64))
             residual = windows - rebuilt.reshape(windows.shape)
-            errors[end] = np.stack([t2, (residual**2).mean(axis=(1, 2))], axis=1)
+            squares = np.stack([t2, (residual**2).mean(axis=(1, 2))], axis=1)
+            errors[end] = np.sqrt(squares)
             contribution[end] = (windows**2).mean(axis=1)
             tilt[end] = windows.mean(axis=1)
             expected[end] = rebuilt.reshape(windows.shape)[:, -1]

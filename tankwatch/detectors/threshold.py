@@ -45,20 +45,22 @@ class Threshold:
 
     Attributes:
         level: float64 (tanks, features), in the unit of the errors.
-        peaks: int64 (features,), clusters that the tail was fitted to.
+        peaks: clusters that the tail was fitted to.
         tank_months: calibration time.
     """
 
     level: NDArray[np.float64]
-    peaks: NDArray[np.int64]
+    peaks: int
     tank_months: float
 
 
 def fit_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -> Threshold:
-    """Return the threshold that meets `budget`, shared evenly by the features.
+    """Return the threshold at which all features together meet `budget`.
 
     The fleet is pooled: each tank's errors are divided by its own scale, which is drawn towards
-    the fleet's where the tank has little calibration time.
+    the fleet's where the tank has little calibration time.  Each feature gets a level from an even
+    share of the budget; then the largest of them, which is what alarms, is calibrated to the whole,
+    so features that alarm together do not pay twice.
 
     Args:
         errors: float (tanks, steps, features), higher is more anomalous, NaN where not judged.
@@ -66,17 +68,28 @@ def fit_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -> Thr
     """
     tanks, _, features = errors.shape
     level = np.empty((tanks, features))
-    peaks = np.zeros(features, dtype=np.int64)
     judged = np.isfinite(errors).any(axis=2).sum()
-    months = float(judged) * budget.step_s / SECONDS_PER_MONTH
+    months = max(float(judged) * budget.step_s / SECONDS_PER_MONTH, 1e-9)
+    share = budget.per_tank_month / features
     for feature in range(features):
         scale = tank_scales(errors[:, :, feature])
         pooled = errors[:, :, feature] / scale[:, None]
-        held = running_minimum(pooled, budget.on_delay)
-        allowed = budget.per_tank_month / features
-        at, peaks[feature] = _level(held, budget.merge_gap, allowed=allowed, months=months)
+        at, _ = _level(pooled, budget, allowed=share, months=months)
         level[:, feature] = at * scale
-    return Threshold(level, peaks, months)
+    worst = worst_feature(errors / level[:, None])
+    at, peaks = _level(worst, budget, allowed=budget.per_tank_month, months=months)
+    return Threshold(level * at, peaks, months)
+
+
+def worst_feature(relative: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return the largest feature of each step, float64 (tanks, steps), NaN where none was judged.
+
+    Args:
+        relative: float (tanks, steps, features), errors over their levels.
+    """
+    judged = np.isfinite(relative).any(axis=2)
+    filled = np.where(np.isfinite(relative), relative, -np.inf)
+    return np.where(judged, filled.max(axis=2), np.nan)
 
 
 def tank_scales(errors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -131,20 +144,20 @@ def cluster_peaks(
 
 
 def _level(
-    errors: NDArray[np.float64], merge_gap: int, *, allowed: float, months: float
+    errors: NDArray[np.float64], budget: AlarmBudget, *, allowed: float, months: float
 ) -> tuple[float, int]:
     """Return the level that is crossed `allowed` times a tank-month, and the clusters behind it."""
-    known = errors[np.isfinite(errors)]
+    held = running_minimum(errors, budget.on_delay)
+    known = held[np.isfinite(held)]
     if not known.size:
         return 1.0, 0
     base = max(float(np.quantile(known, _HIGH_QUANTILE)), _SMALLEST)
-    peaks = cluster_peaks(errors, base, merge_gap=merge_gap)
-    # The logarithm tames tails of squared errors: a power law becomes exponential, shape 0.
-    excess = np.log(peaks / base) if peaks.size else np.array([0.1])
+    peaks = cluster_peaks(held, base, merge_gap=budget.merge_gap)
+    excess = peaks - base if peaks.size else np.array([0.1 * base])
     shape, scale = _fit_tail(excess)
     often = max(peaks.size, 1) / months / allowed
-    quantile = genpareto.isf(min(1.0 / often, 1.0), shape, scale=scale)
-    return base * float(np.exp(quantile)), int(peaks.size)
+    beyond = float(genpareto.isf(min(1.0 / often, 1.0), shape, scale=scale))
+    return base + beyond, int(peaks.size)
 
 
 def _fit_tail(excess: NDArray[np.float64]) -> tuple[float, float]:
@@ -153,11 +166,11 @@ def _fit_tail(excess: NDArray[np.float64]) -> tuple[float, float]:
     The shape is drawn towards 0, the exponential tail, where the peaks are few.
     """
     ordered = np.sort(excess)
-    count, mean = ordered.size, max(float(ordered.mean()), 1e-3)
+    count, mean = ordered.size, max(float(ordered.mean()), _SMALLEST)
     if count < _FEWEST_PEAKS:
         return 0.0, mean
     weights = (count - np.arange(1, count + 1)) / (count - 1)
     first = float((weights * ordered).mean())
-    raw = 2.0 - mean / max(mean - 2.0 * first, 1e-9)
+    raw = 2.0 - mean / max(mean - 2.0 * first, 1e-9 * mean)
     shape = float(np.clip(raw * count / (count + _SHRINK_PEAKS), -0.3, 0.3))
     return shape, mean * (1.0 - shape)

@@ -40,36 +40,48 @@ def split_rows(block: TextBlock, dialect: Dialect) -> RawRows:
 
 def split_block(block: TextBlock, dialect: Dialect) -> RawRows | None:
     """Return the rows of `block`, split by Arrow; None where a line is not plainly one row."""
-    data = block.data
-    line_count = data.count(b"\n") + (not data.endswith(b"\n"))
+    data, line_count = block.data, _count_lines(block.data)
     if _needs_care(data):
         return None
-    used = dialect.layout.used
+    if b'"' in data:
+        # A quote that is left open on the last line would pass unseen: let it swallow this one.
+        fence = dialect.delimiter * (len(dialect.layout.names) - 1)
+        data = data.removesuffix(b"\n") + b"\n" + fence.encode()
     try:
-        table = arrow_csv.read_csv(
-            pa.py_buffer(data),
-            arrow_csv.ReadOptions(
-                use_threads=False,
-                block_size=len(data) + 1,
-                column_names=[str(place) for place in range(len(dialect.layout.names))],
-            ),
-            arrow_csv.ParseOptions(delimiter=dialect.delimiter),
-            arrow_csv.ConvertOptions(
-                include_columns=[str(place) for place in used],
-                column_types={str(place): _text_type(place, dialect.layout) for place in used},
-                null_values=[],
-                strings_can_be_null=False,
-            ),
-        )
+        table = _parse(data, dialect)
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != line_count:
+    if table.num_rows != _count_lines(data):
         return None
+    table = table.slice(0, line_count)
     return RawRows(
         lines=block.first_line + np.arange(line_count, dtype=np.int64),
-        cells={place: table.column(str(place)).combine_chunks() for place in used},
-        text=_lines_of(data),
+        cells={place: table.column(str(place)).combine_chunks() for place in dialect.layout.used},
+        text=_lines_of(block.data),
         decimal_comma=dialect.decimal_comma,
+    )
+
+
+def _count_lines(data: bytes) -> int:
+    return data.count(b"\n") + (not data.endswith(b"\n"))
+
+
+def _parse(data: bytes, dialect: Dialect) -> pa.Table:
+    used = dialect.layout.used
+    return arrow_csv.read_csv(
+        pa.py_buffer(data),
+        arrow_csv.ReadOptions(
+            use_threads=False,
+            block_size=len(data) + 1,
+            column_names=[str(place) for place in range(len(dialect.layout.names))],
+        ),
+        arrow_csv.ParseOptions(delimiter=dialect.delimiter),
+        arrow_csv.ConvertOptions(
+            include_columns=[str(place) for place in used],
+            column_types={str(place): _text_type(place, dialect.layout) for place in used},
+            null_values=[],
+            strings_can_be_null=False,
+        ),
     )
 
 

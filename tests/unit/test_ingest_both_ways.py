@@ -4,6 +4,7 @@ import io
 import math
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,11 @@ def test_size_of_the_chunks_changes_nothing(file: tuple[str, str], chunk_bytes: 
     content = f"{delimiter.join(WIDE)}\nT0{delimiter}2026-03-02{delimiter}1{delimiter}2\n{text}"
     whole = read(content.encode("utf-8", errors="ignore"), 1 << 20)
     assert read(content.encode("utf-8", errors="ignore"), chunk_bytes) == whole
+
+
+@pytest.mark.parametrize("text", [',,,"', ',,,"\n', 'a"b,,,"c', '"x"y,,,""', ',,,"a""', 'a,,,1\n"'])
+def test_quotes_at_the_end_of_a_block_give_the_same_both_ways(text: str) -> None:
+    compare(",", text, WIDE)
 
 
 def test_quick_way_is_taken_for_a_sound_block() -> None:

@@ -124,29 +124,29 @@ def test_flagged_stretch_is_shaded_in_every_panel() -> None:
 
 
 def unknown_band() -> Evidence:
-    nothing = np.full((STEPS, 2), NAN)
-    return replace(evidence(), expected_low=nothing, expected_high=nothing)
+    nothing = np.full((STEPS, 1), NAN)
+    return replace(evidence(1), expected_low=nothing, expected_high=nothing)
 
 
 @pytest.mark.parametrize(
     "shown",
     [
         unknown_band(),
-        replace(evidence(), values=np.full((STEPS, 2), NAN)),
-        replace(unknown_band(), values=np.full((STEPS, 2), NAN), limit_high=(None, None)),
-        replace(evidence(), values=np.full((STEPS, 2), np.inf)),
-        replace(evidence(), values=np.full((STEPS, 2), 1.5)),
-        replace(evidence(), score=np.full(STEPS, NAN)),
-        replace(evidence(), score=np.zeros(STEPS)),
-        replace(evidence(), score=np.geomspace(1e-3, 1e6, STEPS)),
-        replace(evidence(), score=np.where(np.arange(STEPS) > 9, 5e4, 0.0)),
-        evidence(steps=1),
-        evidence(steps=0),
+        replace(evidence(1), values=np.full((STEPS, 1), NAN)),
+        replace(unknown_band(), values=np.full((STEPS, 1), NAN), limit_high=(None,)),
+        replace(evidence(1), values=np.full((STEPS, 1), np.inf)),
+        replace(evidence(1), values=np.full((STEPS, 1), 1.5)),
+        replace(evidence(1), score=np.full(STEPS, NAN)),
+        replace(evidence(1), score=np.zeros(STEPS)),
+        replace(evidence(1), score=np.geomspace(1e-3, 1e6, STEPS)),
+        replace(evidence(1), score=np.where(np.arange(STEPS) > 9, 5e4, 0.0)),
+        evidence(1, steps=1),
+        evidence(1, steps=0),
     ],
     ids=["band", "values", "all", "inf", "flat", "score", "zero", "log", "jump", "one", "none"],
 )
 def test_whatever_is_missing_there_is_a_picture(shown: Evidence) -> None:
-    assert drawn(shown).shape == (900, 1200, 3)
+    assert drawn(shown).shape == (600, 1200, 3)
 
 
 @pytest.mark.parametrize("tank", ["TK-$1$", "東京 7", "TK\n\t1", "T\u202eK", "\\frac{", "x" * 300])

@@ -175,7 +175,8 @@ def test_silence_counts_from_the_last_reading() -> None:
             PRESSURE,
             (
                 "TK-104 pressure has been back to what its model expects since 06:09 CET; it was "
-                "below for 4 min from 06:05 CET, with a peak score of 4.1 where 1.0 is the threshold."
+                "below for 4 min from 06:05 CET, with a peak score of 4.1 where 1.0 is the "
+                "threshold."
             ),
         ),
         (
