@@ -28,7 +28,7 @@ SELECT
   sum(alarm.is_standing) AS standing,
   coalesce(max(chatter.tanks), 0) AS chattering,
   coalesce(max(shelved.shelves), 0) AS shelved,
-  avg(alarm.is_false) AS false_alarm_share
+  CAST(avg(alarm.is_false) AS DOUBLE PRECISION) AS false_alarm_share
 FROM alarm
 JOIN site ON site.site_id = alarm.site_id
 LEFT JOIN chatter ON chatter.site_id = alarm.site_id AND chatter.day = alarm.day

@@ -4,7 +4,7 @@ SELECT
   version.detector AS detector,
   @iso(s.observed_at) AS observed_at,
   s.score AS score,
-  1.0 AS threshold_score,
+  CAST(1.0 AS DOUBLE PRECISION) AS threshold_score,
   s.flag AS flag,
   channel.name AS channel
 FROM score s

@@ -1,1 +1,1 @@
-"""From raw readings to stored ones: parse, then accept."""
+"""Readings on their way in: parsed, put into canonical units, and accepted or quarantined."""

@@ -96,7 +96,7 @@ def split_lines(block: TextBlock, dialect: Dialect) -> RawRows:
     at = 0
     while at < len(lines):
         taken = 1
-        if lines[at].strip():
+        if dialect.delimiter in lines[at] or lines[at].strip():
             try:
                 fields, taken = _split_at(lines, at, dialect)
             except ValueError as error:

@@ -139,10 +139,14 @@ class _Header:
         theirs = self.options.columns.get(ours)
         if theirs is not None:
             return self.mapped(ours, theirs)
-        for alias in _ALIASES[ours]:
-            if alias in self.plain:
-                return self.only(alias)
-        return None
+        alias = next((alias for alias in _ALIASES[ours] if alias in self.plain), None)
+        if alias == "time" and "date" in self.plain:
+            message = (
+                f"{self.source}: date and time stand in two columns, found {self.found()}: "
+                "write them into one column"
+            )
+            raise SourceError(message)
+        return None if alias is None else self.only(alias)
 
     def mapped(self, ours: str, theirs: str) -> int:
         """Return where the column stands that the options name."""

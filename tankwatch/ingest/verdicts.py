@@ -29,7 +29,7 @@ class Verdicts:
     def add_texts(self, rows: NDArray[np.bool_], cells: pa.Array, channel: str) -> None:
         """Refuse each of `rows`, bool (rows,), whose cell holds text that is no number."""
         for row in np.flatnonzero(rows).tolist():
-            text = str(cells[row].as_py())[:RAW_LENGTH]
+            text = str(cells[row].as_py()).strip()[:RAW_LENGTH]
             self.add(row, RejectReason.BAD_NUMBER, f"{channel}: {text!r} is not a number")
 
     def records(self, rows: RawRows, source: str) -> list[Rejected]:

@@ -80,5 +80,5 @@ def _diagnose_tls(error: ssl.SSLError) -> Diagnosis:
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         problem = "it hung up while encryption was set up"
         return Diagnosis(problem, "look at the server's log", retry=True)
-    problem = f"no encrypted connection ({error.reason})"
+    problem = f"no encrypted connection ({error})"
     return Diagnosis(problem, "check that mail.port fits mail.security", retry=False)

@@ -253,7 +253,9 @@ def _finite(values: Floats) -> Floats:
 
 
 def _say(axes: Axes, words: str) -> None:
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=_QUIET)
+    box = {"facecolor": "white", "edgecolor": "none"}
+    middle = axes.text(0.5, 0.5, words, transform=axes.transAxes, color=_QUIET, bbox=box)
+    middle.set(ha="center", va="center")
 
 
 def _drawable(text: str) -> str:

@@ -136,7 +136,7 @@ def _headed(
     registry = HeaderRegistry()
     registry.map_to_type("in-reply-to", MessageIDHeader)  # type: ignore[arg-type]
     registry.map_to_type("references", MessageIDHeader)  # type: ignore[arg-type]
-    message = EmailMessage(policy=SMTP.clone(header_factory=registry))
+    message = EmailMessage(policy=SMTP.clone(header_factory=registry, max_line_length=76))
     message["Subject"] = subject
     message["From"] = _addresses("mail.sender", [sender])
     message["To"] = _addresses("mail.recipients", recipients)

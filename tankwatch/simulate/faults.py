@@ -151,7 +151,8 @@ def schedule_faults(
 ) -> tuple[Fault, ...]:
     """Return `count` faults in order of time, kinds taken in turn and shuffled over the tanks.
 
-    Faults of one tank lie at least 12 hours apart.  A kind whose equipment no tank has is left out.
+    Faults of one tank lie at least 12 hours apart, and tanks that had fewer are taken first.  A
+    kind whose equipment no tank has is left out.
 
     Args:
         rng: decides everything that is open.
@@ -196,12 +197,15 @@ def _place(
     severity: float,
 ) -> Fault | None:
     traits = TRAITS[kind]
-    for _ in range(TRIES):
+    tanks = able[traits.need]
+    had = np.array([sum(fault.tank == tank for fault in placed) for tank in tanks])
+    spared = tanks[had == had.min()]
+    for attempt in range(TRIES):
         length_ms = period.whole(rng.uniform(*traits.hours) * HOUR_MS)
         room = (period.end_ms - period.start_ms - length_ms) // period.step_ms
         start_ms = period.start_ms + int(rng.integers(0, room + 1)) * period.step_ms
         fault = Fault(
-            tank=int(rng.choice(able[traits.need])),
+            tank=int(rng.choice(spared if attempt < TRIES // 2 else tanks)),
             start_ms=start_ms,
             end_ms=start_ms + length_ms,
             kind=kind,

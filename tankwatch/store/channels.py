@@ -3,12 +3,19 @@
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, insert
+from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
+from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
 
 from tankwatch.errors import UsageError
 from tankwatch.store.plant import ChannelRow, check_channel_name, load_channels
 from tankwatch.store.views import create_view, reading_columns
 
 READINGS_VIEW_VERSION = 1
+_OURS = {"tank_id", "observed_at", "tank", "site", "timestamp"}
+_OF_POSTGRESQL = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+# Columns stand unquoted in statements and views, on whichever backend a database is later.
+_TAKEN = _OURS | _OF_POSTGRESQL | PGIdentifierPreparer.reserved_words
+_TAKEN |= SQLiteIdentifierPreparer.reserved_words - {"temp"}  # which works, and plants use it
 
 
 def add_channel(connection: Connection, name: str, unit: str) -> None:
@@ -18,8 +25,8 @@ def add_channel(connection: Connection, name: str, unit: str) -> None:
         UsageError: the name cannot be a column, or the channel is there already.
     """
     check_channel_name(name)
-    if name in {"tank_id", "observed_at", "tank", "site", "timestamp"}:
-        message = f"{name!r} names a column of every reading already: choose another name"
+    if name in _TAKEN:
+        message = f"{name!r} is a word of SQL or of every reading already: choose another name"
         raise UsageError(message)
     if name in {channel.name for channel in load_channels(connection)}:
         message = f"the channel {name!r} is there already: see `tankwatch channel list`"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tankwatch.errors import SettingsError, StoreError
@@ -21,13 +21,10 @@ def connect(url: str, *, home: Path = Path(), busy_timeout_s: float = 30.0) -> E
     Raises:
         SettingsError: the URL is not one of SQLite or PostgreSQL, or a driver is missing.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        message = "database.url is not an SQLAlchemy URL: write sqlite:///tankwatch.db or postgresql://..."
-        raise SettingsError(message) from error
+    parsed = _parse(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
+        parsed = parsed.set(drivername="sqlite")
         if parsed.database and parsed.database != ":memory:":
             parsed = parsed.set(database=str(home / parsed.database))
         return _sqlite(str(parsed), busy_timeout_s)
@@ -36,6 +33,21 @@ def connect(url: str, *, home: Path = Path(), busy_timeout_s: float = 30.0) -> E
         return _postgresql(psycopg.render_as_string(hide_password=False))
     message = f"database.url names {backend!r}: tankwatch keeps its data in sqlite or postgresql"
     raise SettingsError(message)
+
+
+def _parse(url: str) -> URL:
+    """Return `url` in parts, its password where messages are known to hide it."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        message = "database.url is not an SQLAlchemy URL: write sqlite:///tankwatch.db or postgresql://..."
+        raise SettingsError(message) from error
+    if "@" in (parsed.host or ""):
+        message = "database.url holds more than one @: write one in a password as %40"
+        raise SettingsError(message)
+    if password := parsed.query.get("password"):
+        parsed = parsed.difference_update_query(["password"]).set(password=str(password))
+    return parsed
 
 
 def _sqlite(url: str, busy_timeout_s: float) -> Engine:
@@ -106,6 +118,8 @@ def _describe(error: DBAPIError) -> str:
     remedy = ""
     if "no such table" in reason or ("relation" in reason and "does not exist" in reason):
         remedy = ": create or migrate it with `tankwatch db upgrade`"
+    elif "unable to open database file" in reason:
+        remedy = ": does the folder of database.url exist, and may this user write there?"
     elif "locked" in reason:
         remedy = ": another program is writing; try again, or raise database.busy_timeout_s"
     return f"the database refused ({reason}){remedy}"

@@ -83,29 +83,28 @@ def quarantine(connection: Connection, rejected: Sequence[Rejected], *, at: date
     """Store the refused rows that are not there yet, and return how many were new."""
     if not rejected:
         return 0
-    sources = sorted({row.source for row in rejected})
+    sources = sorted({_clean(row.source) for row in rejected})
     query = select(
         QuarantineRow.source, QuarantineRow.line, QuarantineRow.reason, QuarantineRow.raw
     )
     known = set(connection.execute(query.where(QuarantineRow.source.in_(sources))).tuples())
     fresh = []
     for row in rejected:
-        key = (row.source, row.line, row.reason.value, row.raw[:_RAW_LENGTH])
+        key = (_clean(row.source), row.line, row.reason.value, _clean(row.raw))
         if key not in known:
             known.add(key)
-            fresh.append(
-                {
-                    "received_at": at,
-                    "source": row.source,
-                    "line": row.line,
-                    "reason": row.reason.value,
-                    "detail": row.detail[:_RAW_LENGTH],
-                    "raw": row.raw[:_RAW_LENGTH].replace("\x00", "\N{SYMBOL FOR NULL}"),
-                }
-            )
+            columns = ("source", "line", "reason", "raw")
+            detail = {"received_at": at, "detail": _clean(row.detail)}
+            fresh.append(dict(zip(columns, key, strict=True)) | detail)
     if fresh:
         connection.execute(insert(QuarantineRow), fresh)
     return len(fresh)
+
+
+def _clean(text: str) -> str:
+    """Return `text` as each backend can keep it: without NUL, lone surrogates and great length."""
+    encoded = text[:_RAW_LENGTH].replace("\x00", "\N{SYMBOL FOR NULL}").encode(errors="replace")
+    return encoded.decode()
 
 
 def _compare(

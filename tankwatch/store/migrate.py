@@ -1,11 +1,14 @@
 """Bringing a database to the schema that this version needs, from the source tree or installed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine
 
 import tankwatch
@@ -25,13 +28,13 @@ def migrations_folder() -> Path:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Migrate up to `revision` in one transaction."""
-    with writing(engine) as connection:
+    with writing(engine) as connection, _refused(engine):
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Migrate down to `revision` in one transaction."""
-    with writing(engine) as connection:
+    with writing(engine) as connection, _refused(engine):
         command.downgrade(_config(connection), revision)
 
 
@@ -79,6 +82,18 @@ def require_current(engine: Engine) -> None:
     else:
         message = f"the database {where} is at {current}, not {head}: run `tankwatch db upgrade`"
     raise SchemaError(message)
+
+
+@contextmanager
+def _refused(engine: Engine) -> Iterator[None]:
+    """Say what Alembic refuses, for instance a revision that there is not."""
+    try:
+        yield
+    except CommandError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        known = ", ".join(sorted(_known_revisions()))
+        message = f"the database {where} cannot be migrated ({error}); revisions here: {known}"
+        raise SchemaError(message) from error
 
 
 def _known_revisions() -> set[str]:

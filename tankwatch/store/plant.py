@@ -1,9 +1,10 @@
 """Sites, tanks, channels and their limits."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -16,10 +17,12 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.errors import UsageError
 from tankwatch.store.base import Base, UtcTime
+from tankwatch.store.sql import is_sqlite
 
 _CHANNEL_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 
@@ -130,7 +133,7 @@ def ensure_tanks(
             {"name": name, "site_id": site_id, "created_at": at, "pressure_reference": "gauge"}
             for name in missing
         ]
-        connection.execute(insert(TankRow), rows)
+        _insert_missing(connection, TankRow, rows)
         known |= tank_ids(connection, missing)
     return known
 
@@ -171,6 +174,15 @@ def _ensure_site(connection: Connection, name: str) -> int:
     query = select(SiteRow.site_id).where(SiteRow.name == name)
     known = connection.execute(query).scalar_one_or_none()
     if known is None:
-        made = insert(SiteRow).values(name=name).returning(SiteRow.site_id)
-        known = connection.execute(made).scalar_one()
+        _insert_missing(connection, SiteRow, [{"name": name}])
+        known = connection.execute(query).scalar_one()
     return known
+
+
+def _insert_missing(
+    connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert the rows whose names no other program has inserted meanwhile."""
+    dialect = sqlite if is_sqlite(connection) else postgresql
+    added = dialect.insert(table).on_conflict_do_nothing(index_elements=["name"])
+    connection.execute(added, rows)

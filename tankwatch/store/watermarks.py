@@ -3,10 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, ForeignKey, bindparam, delete, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.core.times import from_ms, to_ms
@@ -67,9 +79,9 @@ class DirtyWindow:
 
 
 def load_watermarks(connection: Connection) -> list[Watermark]:
-    """Return the watermark of every tank that has readings."""
-    query = select(WatermarkRow).where(WatermarkRow.last_reading_at.is_not(None))
-    return [_watermark(*row) for row in connection.execute(query.with_only_columns(*_COLUMNS))]
+    """Return the watermark of every tank that has readings, by tank id."""
+    query = select(*_COLUMNS).where(WatermarkRow.last_reading_at.is_not(None))
+    return [_watermark(*row) for row in connection.execute(query.order_by(WatermarkRow.tank_id))]
 
 
 def lock_watermarks(connection: Connection, tank_ids: Sequence[int]) -> dict[int, Watermark]:
@@ -111,13 +123,17 @@ def claim(
 ) -> set[int]:
     """Announce that each tank will be scored up to `until_ms`, and return the tanks that were free.
 
-    A tank whose `scored_until` is no longer what the caller saw belongs to another pass.
+    A tank whose `scored_until` is no longer what the caller saw belongs to another pass.  What was
+    announced before is never taken back, since another pass may be reading it.
     """
-    return {
-        tank
-        for tank, seen_ms in scored.items()
-        if _advance(connection, tank, seen_ms, claimed_until=from_ms(until_ms[tank]))
-    }
+    free = set()
+    for tank, seen_ms in sorted(scored.items()):  # in one order everywhere, so that none deadlock
+        until = literal(from_ms(until_ms[tank]), UtcTime)
+        claimed = WatermarkRow.claimed_until
+        furthest = case((claimed > until, claimed), else_=until)
+        if _advance(connection, tank, seen_ms, claimed_until=furthest):
+            free.add(tank)
+    return free
 
 
 def mark_scored(connection: Connection, tank: int, *, seen_ms: int, until_ms: int) -> bool:
@@ -181,7 +197,7 @@ def _watermark(tank_id: int, *moments: datetime | None) -> Watermark:
     return Watermark(tank_id, first, last, claimed, scored)
 
 
-def _advance(connection: Connection, tank: int, seen_ms: int, **values: datetime) -> bool:
+def _advance(connection: Connection, tank: int, seen_ms: int, **values: Any) -> bool:
     seen = None if seen_ms == BEFORE_ALL_MS else from_ms(seen_ms)
     change = update(WatermarkRow).where(WatermarkRow.tank_id == tank)
     unmoved = change.where(WatermarkRow.scored_until.is_not_distinct_from(seen))

@@ -7,7 +7,7 @@ import pytest
 
 from tankwatch.core.readings import Rejected
 from tankwatch.core.times import from_ms, iso
-from tankwatch.errors import SourceError, UsageError
+from tankwatch.errors import SourceError
 from tankwatch.ingest.chunk import Chunk
 from tankwatch.ingest.file import read_file
 from tankwatch.ingest.options import FileOptions
@@ -252,6 +252,8 @@ def test_file_of_300000_rows_streams_in_several_chunks(tmp_path: Path) -> None:
         (f"tank,timestamp,channel\nT1,{T0},1\n", r"no column for any channel"),
         (f"tank,timestamp,pressure,pressure\nT1,{T0},1,1\n", "more than once"),
         (f"tank,time,pressure_bar,pressure_psi\nT1,{T0},1,1\n", "could each be pressure"),
+        (f"tank,date,time,pressure\nT1,{T0},1,1\n", "write them into one column"),
+        ("x" * 2_000_000, "there is no header: the line is longer"),
         ("PK\x03\x04rest", "zip archive or a spreadsheet"),
         ('[{"tank": 1}]', "one object a line"),
     ],
@@ -279,24 +281,3 @@ def test_directory_and_missing_path_are_refused(tmp_path: Path) -> None:
         next(read_file(tmp_path, PLAIN))
     with pytest.raises(SourceError, match=r"nothing.csv: cannot be opened"):
         next(read_file(tmp_path / "nothing.csv", PLAIN))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"columns": {"tonk": "x"}}, "use one of tank, timestamp, channel, value, pressure"),
-        ({"units": {"flow": "bar"}}, "use one of pressure, temperature"),
-        ({"units": {"pressure": "baar"}}, "channel pressure: 'baar' is not a unit of pressure"),
-        ({"absolute": frozenset({"temperature"})}, "only a pressure can be absolute"),
-        ({"time_zone": "Mars/Base"}, "use an IANA name"),
-        ({"time_zone": ""}, "use an IANA name"),
-        ({"epoch_unit": "h"}, "use auto, s, ms, us, ns"),
-        ({"encoding": "utf-99"}, "is not an encoding"),
-        ({"encoding": "rot13"}, "is not an encoding"),
-        ({"default_tank": " "}, "has no name"),
-        ({"chunk_rows": 0}, "at least one"),
-    ],
-)
-def test_wrong_options_are_refused_with_the_remedy(wrong: dict[str, object], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        FileOptions(channels=("pressure", "temperature"), **wrong)  # type: ignore[arg-type]

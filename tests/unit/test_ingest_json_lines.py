@@ -62,6 +62,15 @@ def test_name_that_comes_later_in_the_file_is_read(tmp_path: Path) -> None:
     assert records == []
 
 
+def test_name_that_contradicts_an_earlier_one_is_not_read(tmp_path: Path) -> None:
+    bar = {"tank": "T1", "timestamp": T0, "pressure_bar": 1}
+    psi = {"tank": "T1", "timestamp": T0, "pressure_psi": 1}
+    options = FileOptions(channels=PLAIN.channels, chunk_bytes=80)
+    rows, records = read(tmp_path, [bar] * 4 + [psi] * 4, options)
+    assert [row[2] for row in rows] == [100.0] * 4
+    assert [(r.line, r.reason) for r in records] == [(n, "no_value") for n in (5, 6, 7, 8)]
+
+
 @pytest.mark.parametrize("absent", ["null", "NaN", '""', '"nan"'])
 def test_absent_value_leaves_the_other_channel(tmp_path: Path, absent: str) -> None:
     line = f'{{"tank": "T1", "timestamp": "{T0}", "pressure": {absent}, "temperature": 20}}'

@@ -52,6 +52,7 @@ def test_typed_columns_are_read(tmp_path: Path) -> None:
         {"timestamp": ["2026-03-02T06:30:00Z", "2026-03-02T07:30:00"]},
         {"timestamp": [1772433000, 1772433000]},
         {"pressure": ["1.5", ""]},
+        {"pressure": pa.array(["1.5", None]).dictionary_encode()},
         {"pressure": pa.array([1.5, None], pa.float32())},
         {"pressure": pa.array([Decimal("1.5"), None])},
         {"temperature": pa.array([20, 21], pa.uint8())},

@@ -215,3 +215,20 @@ def test_endless_line_is_quarantined_and_does_not_fill_the_memory(tmp_path: Path
     assert rows == [("T1", 1.0, 2.0), ("T2", 1.0, 2.0), ("T3", None, 2.0)]
     assert rejects == [(3, "broken_row"), (5, "bad_number")]
     assert "longer than" in details[0]
+    rows, rejects, _ = read(tmp_path, f"{HEADER}T1,{T0},1,2\n{'x' * 3_000_000}", options)
+    assert (rows, rejects) == ([("T1", 1.0, 2.0)], [(3, "broken_row")])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_row_of_empty_cells_is_quarantined_beside_blank_lines(
+    tmp_path: Path, delimiter: str
+) -> None:
+    text = f"{HEADER}T1,{T0},1,2\n,,,\n\n,,,\n".replace(",", delimiter)
+    rows, rejects, _ = read(tmp_path, text)
+    assert rows == [("T1", 1.0, 2.0)]
+    assert rejects == [(3, "no_tank"), (5, "no_tank")]
+
+
+def test_two_faults_of_one_row_are_two_records(tmp_path: Path) -> None:
+    rows, rejects, _ = read(tmp_path, f"{HEADER}T1,{T0},inf,x\n")
+    assert (rows, rejects) == ([], [(2, "bad_number"), (2, "not_finite")])

@@ -59,6 +59,12 @@ def test_single_lines_in_another_encoding_are_understood(tmp_path: Path) -> None
     assert read(tmp_path, content) == (["Tårn 1", "Tårn 2"], [])
 
 
+def test_bytes_outside_windows_1252_are_kept_as_latin_1(tmp_path: Path) -> None:
+    content = f"tank,time,pressure\nT\xff\x81,{T0},1\n".encode("latin-1")
+    _, (record,) = read(tmp_path, content)
+    assert (record.reason, record.raw) == ("no_tank", f"T\xff\x81,{T0},1")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16", "cp850", "utf-8"])
 def test_stated_encoding_is_taken(tmp_path: Path, encoding: str) -> None:
     options = FileOptions(channels=PLAIN.channels, encoding=encoding)
