@@ -24,7 +24,8 @@ from tankwatch.store.plant import ensure_tanks
 BACKENDS = ["sqlite", "postgresql"]
 # A socket's whole path may have about a hundred characters.
 _LONGEST_FOLDER = 60
-_FAST = ("fsync", "full_page_writes", "synchronous_commit")
+# What only a server that must survive a power cut needs; a database is then copied in a moment.
+_SLOW = ("fsync", "full_page_writes", "synchronous_commit", "wal_init_zero", "autovacuum")
 
 
 class PostgresServer:
@@ -32,7 +33,7 @@ class PostgresServer:
 
     def __init__(self, admin_url: str) -> None:
         self._admin_url = admin_url
-        for setting in _FAST:
+        for setting in _SLOW:
             self._execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         self._execute(sql.SQL("SELECT pg_reload_conf()"))
         self.template = self.create("template1")

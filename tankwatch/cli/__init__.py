@@ -2,7 +2,7 @@
 
 import sys
 
-from tankwatch.cli.app import app
+from tankwatch.cli.app import load_commands
 from tankwatch.cli.common import print_error
 from tankwatch.errors import TankwatchError, UsageError
 
@@ -12,7 +12,7 @@ FAILED, WRONG_USE, STOPPED = 1, 2, 130
 def main() -> None:
     """Run the command line; exit with 0 for done, 1 for failed, 2 for wrong use."""
     try:
-        app()
+        load_commands(sys.argv[1:])()
     except UsageError as error:
         print_error(error)
         sys.exit(WRONG_USE)

@@ -1,12 +1,13 @@
 """The commands by group."""
 
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tankwatch import __version__
-from tankwatch.cli import backtest, daemon, data, database, demo, incidents, models, simulate
 from tankwatch.cli.common import OUTPUT, Choice
 
 app = typer.Typer(
@@ -39,5 +40,37 @@ def choose(
     Choice.path = config
 
 
-for group in (database, data, models, daemon, incidents, backtest, simulate, demo):
-    group.register(app)
+# Each command, and the module that holds it: a command loads what it needs and no more, so that
+# `tankwatch status` answers at once although `tankwatch backtest` brings half of scientific Python.
+MODULES = {
+    "init": "database",
+    "db": "database",
+    "ingest": "data",
+    "channel": "data",
+    "train": "models",
+    "models": "models",
+    "detect": "daemon",
+    "deliver": "daemon",
+    "run": "daemon",
+    "status": "status",
+    "tanks": "status",
+    "quarantine": "status",
+    "incidents": "incidents",
+    "ack": "incidents",
+    "close": "incidents",
+    "label": "incidents",
+    "backtest": "backtest",
+    "simulate": "simulate",
+    "demo": "demo",
+}
+
+
+def load_commands(arguments: Sequence[str]) -> typer.Typer:
+    """Return the commands that `arguments` may mean: one module's, or all of them for the help."""
+    named = [MODULES[word] for word in arguments if word in MODULES]
+    wanted = named[:1] or list(dict.fromkeys(MODULES.values()))
+    if not named and "--version" in arguments:
+        wanted = ["status"]
+    for module in wanted:
+        importlib.import_module(f"tankwatch.cli.{module}").register(app)
+    return app

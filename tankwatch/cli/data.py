@@ -1,4 +1,4 @@
-"""ingest, quarantine, tanks and channel: readings and the plant."""
+"""ingest and channel: readings and what is measured."""
 
 import sys
 from collections.abc import Mapping
@@ -35,9 +35,7 @@ from tankwatch.jobs.context import Context, recorded
 from tankwatch.settings import Settings
 from tankwatch.store.channels import add_channel
 from tankwatch.store.engine import reading, writing
-from tankwatch.store.intake import load_quarantine
 from tankwatch.store.plant import load_channels
-from tankwatch.store.status import load_tank_status
 
 channel = typer.Typer(help="What is measured.", no_args_is_help=True)
 
@@ -45,8 +43,6 @@ channel = typer.Typer(help="What is measured.", no_args_is_help=True)
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(ingest)
-    app.command()(quarantine)
-    app.command()(tanks)
     app.add_typer(channel, name="channel")
 
 
@@ -92,31 +88,6 @@ def ingest(
             OUTPUT.print("why rows were rejected: `tankwatch quarantine`")
     if broken:
         raise typer.Exit(1)
-
-
-def quarantine(
-    limit: Annotated[int, typer.Option(help="Most rows.", min=1)] = 50, json: JsonFlag = False
-) -> None:
-    """Show rows that were refused, the newest first, with file, line and reason."""
-    with opened() as context, reading(context.engine) as connection:
-        rows = load_quarantine(connection, limit=limit)
-    if json:
-        print_json(rows)
-        return
-    columns = ("source", "line", "reason", "detail", "text")
-    cells = [(row.source, row.line, row.reason.value, row.detail, row.raw) for row in rows]
-    print_table(columns, cells, empty="nothing was refused")
-
-
-def tanks(json: JsonFlag = False) -> None:
-    """Show every tank: state, last reading, score."""
-    with opened() as context, reading(context.engine) as connection:
-        rows = load_tank_status(connection)
-    if json:
-        print_json(rows)
-        return
-    columns = ("tank", "site", "state", "last_reading_at", "score", "worst_channel")
-    print_table(columns, [[row[c] for c in columns] for row in rows], empty="no tanks yet")
 
 
 @channel.command("list")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tankwatch.core.incident import MessageKind, Notice
-from tankwatch.errors import DeliveryError
+from tankwatch.errors import DeliveryError, UsageError
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.evidence import load_evidence
 from tankwatch.jobs.incidents import mail_domain
@@ -109,12 +109,16 @@ def _deliver_one(
     try:
         rendered = render_mail(
             notice,
-            load_evidence(context, plan, stored),
+            load_evidence(context, plan, stored, as_of=message.queued_at),
             sender=mail.sender,
             recipients=mail.recipients,
             time_zone=context.settings.plant.time_zone,
         )
         refused = transport.send(rendered)
+    except UsageError as error:
+        hopeless = DeliveryError(str(error), retry=False)
+        _mark_undelivered(context, message, hopeless, now=now, result=result)
+        return
     except DeliveryError as error:
         _mark_undelivered(context, message, error, now=now, result=result)
         return

@@ -1,6 +1,6 @@
 """The picture behind an incident: a day of readings, the expected band, the scores."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -19,13 +19,18 @@ SHOWN = timedelta(hours=24)
 _MOST_STEPS = 2880
 
 
-def load_evidence(context: Context, plan: Plan, stored: StoredIncident) -> Evidence:
-    """Return what is shown of an incident: up to a day of readings that ends with what is known."""
+def load_evidence(
+    context: Context, plan: Plan, stored: StoredIncident, *, as_of: datetime
+) -> Evidence:
+    """Return what is shown of an incident: a day of readings that ends with what was known then.
+
+    A message takes the time at which it was queued, so that sending it again shows the same.
+    """
     step_ms, step_s = context.step_ms, context.settings.grid.step_s
     incident = stored.incident
     with reading(context.engine) as connection:
         marks = {mark.tank_id: mark for mark in load_watermarks(connection)}
-    known_ms = marks[stored.tank_id].scored_ms
+    known_ms = min(marks[stored.tank_id].scored_ms, step_floor(to_ms(as_of), step_s))
     shown = min(int(SHOWN.total_seconds()) // step_s, _MOST_STEPS)
     # A long incident is shown from its beginning on, so that the change is in the picture.
     start_ms = step_floor(to_ms(incident.started_at), step_s)

@@ -87,7 +87,8 @@ def quarantine(connection: Connection, rejected: Sequence[Rejected], *, at: date
     query = select(
         QuarantineRow.source, QuarantineRow.line, QuarantineRow.reason, QuarantineRow.raw
     )
-    known = set(connection.execute(query.where(QuarantineRow.source.in_(sources))).tuples())
+    stored = connection.execute(query.where(QuarantineRow.source.in_(sources)))
+    known = {tuple(row) for row in stored}
     fresh = []
     for row in rejected:
         key = (_clean(row.source), row.line, row.reason.value, _clean(row.raw))

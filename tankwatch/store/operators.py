@@ -100,5 +100,5 @@ def load_exclusions(connection: Connection) -> list[tuple[int, datetime, datetim
         MaintenanceRow.tank_id.is_(None) & (MaintenanceRow.site_id == TankRow.site_id)
     )
     worked_on = select(TankRow.tank_id, MaintenanceRow.from_at, MaintenanceRow.until_at)
-    maintained = connection.execute(worked_on.join(MaintenanceRow, in_site)).tuples()
+    maintained = connection.execute(worked_on.join(MaintenanceRow, in_site))
     return excluded + [(tank, start, end) for tank, start, end in maintained]

@@ -11,13 +11,14 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    exists,
     func,
     insert,
     or_,
     select,
     update,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from tankwatch.core.incident import MessageKind
 from tankwatch.store.base import Base, RowId, UtcTime
@@ -120,11 +121,19 @@ def claim_message(
 
     The lease is a conditional update: whoever changes the row has the message.
     """
+    alarm = aliased(OutboxRow)
+    # An all-clear waits for its alarm: it must neither overtake it nor be held for want of it.
+    alarm_waits = exists().where(
+        alarm.message_id == OutboxRow.thread_id,
+        alarm.outbox_id != OutboxRow.outbox_id,
+        alarm.state == MessageState.PENDING.value,
+    )
     free = or_(OutboxRow.leased_until.is_(None), OutboxRow.leased_until <= now)
     due = (
         OutboxRow.state == MessageState.PENDING.value,
         OutboxRow.next_attempt_at <= now,
         free,
+        ~alarm_waits,
     )
     oldest = select(OutboxRow.outbox_id).where(*due).order_by(OutboxRow.outbox_id).limit(1)
     while (key := connection.execute(oldest).scalar_one_or_none()) is not None:
