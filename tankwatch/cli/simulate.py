@@ -1,6 +1,5 @@
 """simulate: a tank farm with faults, for trying things out."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +43,7 @@ def simulate(
         seed=seed,
         start=parse_time(start),
     )
-    split_at = spec.start + timedelta(days=quiet_days) if split else None
+    split_at = spec.quiet_until if split else None
     files = write_farm(simulate_farm(spec), out, split_at=split_at)
     if json:
         print_json({"files": [str(file) for file in files]})

@@ -133,7 +133,8 @@ def test_a_leaking_tank_cannot_hold_pressure(faulty: Farm, sound: Farm) -> None:
 
 def test_a_propped_vent_holds_less_than_a_shut_one(faulty: Farm, sound: Farm) -> None:
     fault = only(faulty, FaultKind.VENT_STUCK_OPEN)
-    assert np.abs(reported(faulty, fault)).mean() < 0.4 * np.abs(reported(sound, fault)).mean()
+    propped, shut = (np.abs(reported(farm, fault)) for farm in (faulty, sound))
+    assert np.nanmean(propped) < 0.4 * np.nanmean(shut)
 
 
 def test_stuck_pallets_let_the_pressure_pass_the_set_points(faulty: Farm) -> None:
