@@ -27,9 +27,7 @@ from tankwatch.store.migrate import require_current
 
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 # Whoever reads from a pipe has no edge to wrap at.
-OUTPUT = Console(
-    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240
-)
+OUTPUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AsOf = Annotated[

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import (
@@ -60,6 +61,10 @@ def ingest(
     ] = None,
     time_zone: Annotated[str, typer.Option(help="Zone of times that state none.")] = "",
     tank: Annotated[str, typer.Option(help="Tank of files that have no tank column.")] = "",
+    encoding: Annotated[str, typer.Option(help="Encoding of text files.")] = "auto",
+    epoch_unit: Annotated[
+        Literal["auto", "s", "ms", "us", "ns"], typer.Option(help="Unit of numeric times.")
+    ] = "auto",
     json: JsonFlag = False,
 ) -> None:
     """Store readings from CSV, Parquet or JSON lines, wide or long."""
@@ -69,12 +74,13 @@ def ingest(
         "absolute": tuple(absolute or ()),
         "time_zone": time_zone,
     }
+    how = {"default_tank": tank or None, "encoding": encoding, "epoch_unit": epoch_unit}
     loaded = overruled(settings(), given)
     total, broken = Accepted(), []
     with opened(loaded) as context, recorded(context, "ingest") as facts:
         for path in paths:
             try:
-                total += _ingest_one(context, path, tank)
+                total += _ingest_one(context, path, how)
             except SourceError as error:
                 broken.append(str(error))
                 print_error(error)
@@ -126,9 +132,9 @@ def overruled(loaded: Settings, given: Mapping[str, object]) -> Settings:
     return loaded.model_copy(update={"ingest": loaded.ingest.model_copy(update=merged)})
 
 
-def _ingest_one(context: Context, path: Path, tank: str) -> Accepted:
+def _ingest_one(context: Context, path: Path, how: dict[str, Any]) -> Accepted:
     now = clock.now()
-    options = file_options(context.engine, context.settings, now=now, default_tank=tank or None)
+    options = replace(file_options(context.engine, context.settings, now=now), **how)
     is_stdin = str(path) == "-"
     if is_stdin:
         chunks = read_stream(sys.stdin.buffer, "standard input", options)

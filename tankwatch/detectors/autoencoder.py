@@ -158,7 +158,7 @@ class LSTMAutoencoder(Detector):
     def _reconstruct(
         self, filled: Floats, mask: Mask, out: tuple[Floats, Floats, Floats, Floats]
     ) -> None:
-        """Fill `out` with window error, recent error, recent residual and expectation."""
+        """Fill `out` with window error, recent error, latest residual and expectation."""
         whole, recent, tilt, expected = out
         graph = network(require_graph(self.onnx_, self.name))
         tank, start = np.nonzero(window_validity(mask, self.window))
@@ -174,7 +174,7 @@ class LSTMAutoencoder(Detector):
             end = (where[0], where[1] + self.window - 1)
             whole[end] = np.sqrt(_mean(residual**2, seen))
             recent[end] = np.sqrt(_mean(residual[:, last] ** 2, seen[:, last]))
-            tilt[end] = _mean(residual[:, last], seen[:, last])
+            tilt[end] = residual[:, -1]
             expected[end] = reconstruction[:, -1]
 
     def _learned(self) -> dict[str, Any]:

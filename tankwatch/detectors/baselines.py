@@ -131,7 +131,7 @@ class PCABaseline(Detector):
             squares = np.stack([t2, (residual**2).mean(axis=(1, 2))], axis=1)
             errors[end] = np.sqrt(squares)
             contribution[end] = (windows**2).mean(axis=1)
-            tilt[end] = windows.mean(axis=1)
+            tilt[end] = windows[:, -1]
             expected[end] = rebuilt.reshape(windows.shape)[:, -1]
         return View(errors, contribution, tilt, expected)
 

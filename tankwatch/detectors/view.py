@@ -33,7 +33,7 @@ class View:
     Attributes:
         errors: float32 (tanks, steps, features), higher is more anomalous, NaN where not judged.
         contribution: float32 (tanks, steps, channels), part of each channel, not negative.
-        residual: float32 (tanks, steps, channels), recent mean of observed minus expected.
+        residual: float32 (tanks, steps, channels), latest observed minus expected.
         expected: float32 (tanks, steps, channels), what the detector expected, NaN where unknown.
     """
 

@@ -7,33 +7,31 @@ from pathlib import Path
 
 import numpy as np
 
-from tankwatch.core.readings import Accepted, ReadingBatch, Rejected, RejectReason
-from tankwatch.core.times import from_ms, iso, to_ms
+from tankwatch.core.readings import Accepted, ReadingBatch, Rejected
+from tankwatch.core.times import to_ms
 from tankwatch.ingest.chunk import Chunk
 from tankwatch.ingest.file import read_file
 from tankwatch.ingest.options import FileOptions
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Connection, Engine, reading, writing
 from tankwatch.store.intake import quarantine, store_readings
-from tankwatch.store.plant import ensure_tanks, load_channels, tank_ids
+from tankwatch.store.plant import ensure_tanks, load_channels, load_tanks
 from tankwatch.store.readings import ReadingRows
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Where readings go, and what holds for tanks that are new."""
+    """Where readings go, and the site of tanks that are new."""
 
     engine: Engine
     site: str
-    create_tanks: bool
 
 
-def file_options(
-    engine: Engine, settings: Settings, *, now: datetime, default_tank: str | None = None
-) -> FileOptions:
-    """Return how files are understood, from the settings and the channels in the store."""
+def file_options(engine: Engine, settings: Settings, *, now: datetime) -> FileOptions:
+    """Return how files are understood, from the settings and the plant in the store."""
     with reading(engine) as connection:
         channels = load_channels(connection)
+        tanks = frozenset(tank.name for tank in load_tanks(connection))
     ingest = settings.ingest
     return FileOptions(
         channels=tuple(channel.name for channel in channels),
@@ -43,7 +41,7 @@ def file_options(
         absolute=frozenset(ingest.absolute),
         atmospheric_kpa=ingest.atmospheric_kpa,
         time_zone=ingest.time_zone,
-        default_tank=default_tank,
+        known_tanks=tanks if ingest.unknown_tank == "refuse" else None,
         skip_columns=ingest.skip_columns,
         latest_ms=to_ms(now + timedelta(seconds=ingest.future_s)),
     )
@@ -51,7 +49,7 @@ def file_options(
 
 def intake_of(engine: Engine, settings: Settings) -> Intake:
     """Return the intake that the settings describe."""
-    return Intake(engine, settings.plant.site, settings.ingest.unknown_tank == "create")
+    return Intake(engine, settings.plant.site)
 
 
 def accept_file(
@@ -100,28 +98,11 @@ def accept(
     now: datetime,
 ) -> Accepted:
     """Store a batch and what was refused of it in the open transaction."""
-    known = _known_tanks(connection, intake, batch, now)
-    ids = np.array([known.get(name, -1) for name in batch.tanks], dtype=np.int64)
-    tank_id = ids[batch.tank_index] if batch.rows else np.zeros(0, dtype=np.int64)
-    refused = [_unknown_tank(batch, row) for row in np.flatnonzero(tank_id < 0).tolist()]
-    sound = tank_id >= 0
     accepted = Accepted()
-    if sound.any():
-        rows = ReadingRows(tank_id[sound], batch.observed_ms[sound], batch.values[sound])
+    if batch.rows:
+        known = ensure_tanks(connection, batch.tanks, site=intake.site, at=now)
+        ids = np.array([known[name] for name in batch.tanks], dtype=np.int64)
+        rows = ReadingRows(ids[batch.tank_index], batch.observed_ms, batch.values)
         accepted = store_readings(connection, rows, batch.channels)
-    quarantine(connection, [*rejected, *refused], at=now)
-    return replace(accepted, rejected=len(rejected) + len(refused))
-
-
-def _known_tanks(
-    connection: Connection, intake: Intake, batch: ReadingBatch, now: datetime
-) -> dict[str, int]:
-    if intake.create_tanks:
-        return ensure_tanks(connection, batch.tanks, site=intake.site, at=now)
-    return tank_ids(connection, batch.tanks)
-
-
-def _unknown_tank(batch: ReadingBatch, row: int) -> Rejected:
-    tank, moment = batch.tanks[batch.tank_index[row]], iso(from_ms(int(batch.observed_ms[row])))
-    detail = "not a tank of this plant, and ingest.unknown_tank refuses new ones"
-    return Rejected("readings", 0, RejectReason.UNKNOWN_TANK, detail, f"{tank},{moment}")
+    quarantine(connection, rejected, at=now)
+    return replace(accepted, rejected=len(rejected))

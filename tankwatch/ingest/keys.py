@@ -63,6 +63,12 @@ def read_keys(
     else:
         tanks, tank_index = _read_tanks(rows.cells[layout.tank], verdicts)
     sound = tank_index >= 0
+    if options.known_tanks is not None:
+        strange = [name not in options.known_tanks for name in tanks]
+        unknown = sound & np.array([*strange, False])[tank_index]
+        detail = "not a tank of this plant, and ingest.unknown_tank refuses new ones"
+        verdicts.add_all(unknown, RejectReason.UNKNOWN_TANK, detail)
+        sound &= ~unknown
     times = parse_times(rows.cells[layout.timestamp], options)
     for row, why in times.faults.items():
         if sound[row]:

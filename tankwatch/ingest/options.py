@@ -29,6 +29,7 @@ class FileOptions:
         epoch_unit: unit of numeric times; ``auto`` tells by their size.
         encoding: ``auto`` (byte order mark, else UTF-8, else Windows-1252) or a codec's name.
         default_tank: tank of a file that has no column for it.
+        known_tanks: tanks that may have readings; None lets any.
         skip_columns: columns that are never read.
         chunk_bytes: text that is taken at a time, in bytes after unpacking.
         chunk_rows: Parquet rows that are taken at a time.
@@ -45,6 +46,7 @@ class FileOptions:
     epoch_unit: EpochUnit = "auto"
     encoding: str = "auto"
     default_tank: str | None = None
+    known_tanks: frozenset[str] | None = None
     skip_columns: tuple[str, ...] = ()
     chunk_bytes: int = 4 << 20
     chunk_rows: int = 100_000

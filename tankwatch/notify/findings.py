@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from tankwatch.core.incident import Evidence, Notice
 from tankwatch.core.times import from_ms, to_ms
 
+_FIRST_FLAGGED = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -83,13 +85,15 @@ def flat_since(evidence: Evidence, channel: str, *, start: datetime, end: dateti
     """Return when `channel` last moved before `end`; `start` if the evidence does not show it.
 
     A flat line is flagged only after it has lasted a while, so it began before `start`.  What
-    counts as no movement is taken from the flagged stretch itself.
+    counts as no movement is taken from the first flagged steps; later ones may belong to another
+    reason for which the incident went on.
     """
     values, flagged = _stretch(evidence, channel, start, end)
     flagged &= np.isfinite(values)
     if not flagged.any():
         return start
-    low, high = float(values[flagged].min()), float(values[flagged].max())
+    still = values[flagged][:_FIRST_FLAGGED]
+    low, high = float(still.min()), float(still.max())
     first = int(np.argmax(flagged))
     before = values[:first]
     moved = np.flatnonzero(np.isfinite(before) & ((before < low) | (before > high)))

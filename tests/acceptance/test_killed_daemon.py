@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import text
-from tests.acceptance.program import command, environment, run
 
 from tankwatch.store.engine import connect, reading
+from tests.acceptance.program import command, environment, run
 
 FILES = 24
 STEPS_A_FILE = 15
@@ -152,7 +152,11 @@ def ending(folder: Path) -> Ending:
             ),
             messages=rows("SELECT message_id, thread_id, kind, state FROM outbox ORDER BY 1"),
             mails=sorted(
-                str(email.message_from_bytes(path.read_bytes(), policy=email.policy.default)["Message-ID"])
+                str(
+                    email.message_from_bytes(path.read_bytes(), policy=email.policy.default)[
+                        "Message-ID"
+                    ]
+                )
                 for path in (folder / "outbox").glob("*.eml")
             ),
         )

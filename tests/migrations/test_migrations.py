@@ -1,0 +1,205 @@
+"""Every revision goes up and down on both backends, and ends in the schema of the models."""
+
+import re
+from typing import Any
+
+import pytest
+from alembic.util import CommandError
+from sqlalchemy import Inspector, inspect, text
+
+from tankwatch.errors import SchemaError
+from tankwatch.store.base import NAMING
+from tankwatch.store.channels import add_channel
+from tankwatch.store.engine import Engine, writing
+from tankwatch.store.migrate import (
+    check,
+    current_revision,
+    downgrade,
+    head_revision,
+    require_current,
+    upgrade,
+)
+from tankwatch.store.plant import load_channels
+from tankwatch.store.tables import METADATA
+from tankwatch.store.views import VIEWS
+
+# DESIGN, section 4.
+TABLES = {
+    *("site", "tank", "channel", "channel_limit", "reading", "quarantine", "watermark"),
+    *("dirty_window", "model_version", "detector_state", "score", "incident", "transition"),
+    *("shelf", "maintenance", "label", "outbox", "delivery", "job_run", "lease", "audit"),
+}
+REVISIONS = ["0001", "0002", "0003"]
+PARTITIONS = {"reading_default", "score_default"}
+
+
+def schema(engine: Engine) -> dict[str, Any]:
+    """Return everything that can be inspected, in a form that can be compared."""
+    with engine.connect() as connection:
+        found = inspect(connection)
+        tables = {name: table(found, name) for name in found.get_table_names()}
+        views = {name: found.get_view_definition(name) for name in found.get_view_names()}
+    return {"tables": tables, "views": views}
+
+
+def table(found: Inspector, name: str) -> dict[str, Any]:
+    columns = [
+        {key: str(value) for key, value in column.items()} for column in found.get_columns(name)
+    ]
+    return {
+        "columns": columns,
+        "primary key": found.get_pk_constraint(name),
+        "foreign keys": ordered(found.get_foreign_keys(name)),
+        "indexes": ordered(found.get_indexes(name)),
+        "unique": ordered(found.get_unique_constraints(name)),
+        "checks": ordered(found.get_check_constraints(name)),
+        "options": found.get_table_options(name),
+    }
+
+
+def ordered(items: Any) -> list[Any]:
+    return sorted(items, key=lambda item: str(item["name"]))
+
+
+def test_revisions_are_in_one_line() -> None:
+    assert head_revision() == REVISIONS[-1]
+
+
+def test_up_down_up_leaves_the_same_schema(empty_engine: Engine) -> None:
+    upgrade(empty_engine)
+    first = schema(empty_engine)
+    downgrade(empty_engine, "base")
+    assert set(schema(empty_engine)["tables"]) - {"alembic_version"} == set()
+    assert schema(empty_engine)["views"] == {}
+    upgrade(empty_engine)
+    assert schema(empty_engine) == first
+    assert set(first["tables"]) > TABLES
+
+
+def test_each_step_down_undoes_its_step_up(empty_engine: Engine) -> None:
+    seen = []
+    for revision in REVISIONS:
+        upgrade(empty_engine, revision)
+        seen.append(schema(empty_engine))
+    for revision, before in list(zip(REVISIONS, seen, strict=True))[-2::-1]:
+        downgrade(empty_engine, revision)
+        assert schema(empty_engine) == before
+        assert current_revision(empty_engine) == revision
+
+
+def test_views_made_again_show_an_added_channel(engine: Engine) -> None:
+    with writing(engine) as connection:
+        add_channel(connection, "density", "kg/m3")
+    before = schema(engine)
+    downgrade(engine, "0002")
+    upgrade(engine)
+    assert schema(engine) == before
+    with engine.connect() as connection:
+        assert [channel.name for channel in load_channels(connection)][-1] == "density"
+        columns = list(connection.execute(text("SELECT * FROM dash_readings")).keys())
+    assert columns[-1] == "density"
+
+
+def test_every_table_of_the_design_exists_and_no_other(engine: Engine) -> None:
+    found = set(schema(engine)["tables"]) - {"alembic_version"} - PARTITIONS
+    assert found == TABLES == set(METADATA.tables)
+    assert set(schema(engine)["views"]) == set(VIEWS)
+
+
+def test_database_has_what_the_models_say(engine: Engine) -> None:
+    check(engine)
+
+
+def test_database_with_an_added_channel_still_fits_the_models(engine: Engine) -> None:
+    with writing(engine) as connection:
+        add_channel(connection, "density", "kg/m3")
+    check(engine)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE quarantine ADD COLUMN extra integer",
+        "DROP TABLE audit",
+        "DROP INDEX ix_outbox_incident_id",
+    ],
+)
+def test_database_that_differs_from_the_models_is_found(engine: Engine, change: str) -> None:
+    with writing(engine) as connection:
+        connection.execute(text(change))
+    with pytest.raises(CommandError, match="New upgrade operations detected"):
+        check(engine)
+
+
+def test_names_of_constraints_follow_the_convention(engine: Engine) -> None:
+    tables = {name: parts for name, parts in schema(engine)["tables"].items() if name in TABLES}
+    for name, parts in tables.items():
+        assert parts["primary key"]["name"] == NAMING["pk"] % {"table_name": name}
+        for key in parts["foreign keys"]:
+            own, other = "_".join(key["constrained_columns"]), key["referred_table"]
+            assert key["name"] == f"fk_{name}_{own}_{other}"
+        for unique in parts["unique"]:
+            assert unique["name"] == f"uq_{name}_{'_'.join(unique['column_names'])}"
+        for index in parts["indexes"]:
+            if not index["unique"]:
+                assert index["name"] == f"ix_{name}_{'_'.join(index['column_names'])}"
+    assert sum(len(parts["indexes"]) for parts in tables.values()) > 10
+
+
+def test_every_foreign_key_that_work_is_found_by_has_an_index(engine: Engine) -> None:
+    tables = schema(engine)["tables"]
+    for name in ("outbox", "transition", "label", "delivery", "dirty_window", "shelf"):
+        for key in tables[name]["foreign keys"]:
+            indexed = [index["column_names"][:1] for index in tables[name]["indexes"]]
+            assert key["constrained_columns"] in indexed
+
+
+def test_readings_are_kept_by_tank_and_time(engine: Engine) -> None:
+    key = schema(engine)["tables"]["reading"]["primary key"]["constrained_columns"]
+    assert key == ["tank_id", "observed_at"]
+
+
+def test_current_database_is_accepted(engine: Engine) -> None:
+    require_current(engine)
+    assert current_revision(engine) == head_revision()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_older_database_is_refused_with_the_remedy(engine: Engine, revision: str) -> None:
+    downgrade(engine, revision)
+    with pytest.raises(SchemaError, match=f"is at {revision}, not 0003: .*`tankwatch db upgrade`"):
+        require_current(engine)
+
+
+def test_empty_database_is_refused_with_the_remedy(empty_engine: Engine) -> None:
+    with pytest.raises(SchemaError, match="is empty: create it with `tankwatch init`"):
+        require_current(empty_engine)
+
+
+def test_database_of_a_newer_version_is_refused_with_the_remedy(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match=r"newer tankwatch \(9999\): upgrade this one"):
+        require_current(engine)
+    with pytest.raises(SchemaError, match="cannot be migrated"):
+        upgrade(engine)
+
+
+def test_revision_that_there_is_not_is_refused(engine: Engine) -> None:
+    known = re.escape("0001, 0002, 0003")
+    with pytest.raises(SchemaError, match=f"'7777'.*revisions here: {known}"):
+        upgrade(engine, "7777")
+    with pytest.raises(SchemaError, match="cannot be migrated"):
+        downgrade(engine, "7777")
+    require_current(engine)
+
+
+def test_migration_that_fails_leaves_the_database_as_it_was(empty_engine: Engine) -> None:
+    upgrade(empty_engine, "0001")
+    with writing(empty_engine) as connection:
+        connection.execute(text("CREATE TABLE audit (audit_id integer)"))
+    before = schema(empty_engine)
+    with pytest.raises(Exception, match="audit"):
+        upgrade(empty_engine)
+    assert schema(empty_engine) == before
+    assert current_revision(empty_engine) == "0001"
