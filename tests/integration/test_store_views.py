@@ -187,11 +187,11 @@ def test_views_are_those_of_the_contract() -> None:
     assert set(VIEWS) == set(COLUMNS)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_view_has_exactly_the_columns_of_the_contract(engine: Engine, view: str) -> None:
+def test_each_view_has_exactly_the_columns_of_the_contract(engine: Engine) -> None:
     with reading(engine) as connection:
-        names = list(connection.execute(text(f"SELECT * FROM {view}")).keys())  # noqa: S608
-    assert names == COLUMNS[view].split()
+        for view, columns in COLUMNS.items():
+            found = connection.execute(text(f"SELECT * FROM {view}"))  # noqa: S608
+            assert list(found.keys()) == columns.split()
 
 
 def test_tank_status_shows_each_state(plant: Engine) -> None:
@@ -290,10 +290,11 @@ def test_model_health_shows_every_version(plant: Engine) -> None:
     ]
 
 
-@pytest.mark.parametrize("milliseconds", [0, 1, 9, 499, 999])
-def test_times_are_shown_to_the_millisecond(engine: Engine, milliseconds: int) -> None:
-    moment = datetime(2026, 12, 31, 23, 59, 59, milliseconds * 1000, tzinfo=UTC)
+def test_times_are_shown_to_the_millisecond(engine: Engine) -> None:
+    last_second = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
     with writing(engine) as connection:
-        start_run(connection, "detect", at=moment)
-    (row,) = rows(engine, "dash_job_health", "job")
-    assert row["last_started_at"] == f"2026-12-31T23:59:59.{milliseconds:03}Z"
+        for milliseconds in (0, 1, 9, 499, 999):
+            moment = last_second.replace(microsecond=milliseconds * 1000)
+            start_run(connection, f"{milliseconds:03}", at=moment)
+    for row in rows(engine, "dash_job_health", "job"):
+        assert row["last_started_at"] == f"2026-12-31T23:59:59.{row['job']}Z"
