@@ -101,14 +101,19 @@ def _stored_incidents(context: Context, judged: Mapping[str, _Judged]) -> pd.Dat
     rows = []
     for incident in reversed(stored):
         one = judged.get(incident.tank)
-        if one is None or not one.from_ms <= to_ms(incident.raised_at) <= one.until_ms:
+        if one is None or to_ms(incident.raised_at) > one.until_ms:
             continue
         end_ms = to_ms(incident.ended_at) if incident.ended_at else one.until_ms
+        if end_ms <= one.from_ms:
+            continue
+        # One that stands since training stands on the operator's page: it begins with the span.
+        start_ms = max(to_ms(incident.started_at), one.from_ms)
+        raised_ms = max(to_ms(incident.raised_at), one.from_ms)
         rows.append(
             (
                 incident.tank,
-                one.own_time(to_ms(incident.started_at)),
-                one.own_time(to_ms(incident.raised_at)),
+                one.own_time(start_ms),
+                one.own_time(raised_ms),
                 one.own_time(end_ms),
                 incident.peak_score,
                 incident.channel,

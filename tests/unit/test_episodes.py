@@ -133,6 +133,14 @@ def test_two_sources_that_open_in_one_step_are_one_incident() -> None:
     assert changes(events) == [(Change.RAISE, 2), (Change.JOIN, 2)]
 
 
+def test_merge_gap_goes_on_where_a_chunk_ended() -> None:
+    state = TankState()
+    events_of(source(1.0, 1.0, 0.0, 0.0, 0.0), merge_gap=4, state=state)
+    assert changes(events_of(source(0.0, 0.0, 0.0), merge_gap=4, state=state)) == [
+        (Change.RETURN, 2)
+    ]
+
+
 def test_source_that_is_switched_off_counts_as_calm() -> None:
     state = TankState()
     events_of(source(1.0, 1.0), source(1.0, 1.0, name="limit"), state=state)
@@ -174,7 +182,8 @@ def test_symptom_follows_from_source_and_direction(
     assert symptom_of(name, tilt, run) is symptom
 
 
-score = st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0, 1.5, 3.0, NAN])
+# Scores stay where they are for some steps, so that delays and gaps are passed now and then.
+stretch = st.tuples(st.sampled_from([0.0, 0.9, 1.5, 3.0, NAN]), st.integers(1, 6))
 rule = st.builds(
     EpisodeRule, st.integers(1, 4), st.integers(1, 4), st.sampled_from([0.0, 0.2, 0.5])
 )
@@ -184,11 +193,16 @@ rule = st.builds(
 def tank(draw: st.DrawFn) -> list[SourceScores]:
     """Draw what one to three sources say of a tank over up to forty steps."""
     steps = draw(st.integers(0, 40))
+
+    def scores() -> list[float]:
+        stretches = draw(st.lists(stretch, min_size=steps, max_size=steps))
+        return [score for score, length in stretches for _ in range(length)][:steps]
+
     names = draw(st.sampled_from([["pca"], ["pca", "limit"], ["stale", "pca", "flat_line"]]))
     each: dict[str, Any] = {"min_size": steps, "max_size": steps}
     return [
         source(
-            *draw(st.lists(score, **each)),
+            *scores(),
             name=name,
             rule=draw(rule),
             channel=draw(st.lists(st.integers(0, 2), **each)),
@@ -200,7 +214,7 @@ def tank(draw: st.DrawFn) -> list[SourceScores]:
 
 @given(
     sources=tank(),
-    cuts=st.lists(st.integers(0, 40), max_size=6),
+    cuts=st.lists(st.integers(0, 40), max_size=12),
     merge_gap=st.integers(0, 6),
 )
 def test_folding_in_chunks_through_json_is_folding_at_once(
