@@ -3,7 +3,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
@@ -123,6 +123,7 @@ def test_last_known_names_the_step_or_minus_one() -> None:
     assert_array_equal(last_known(known)[0, :, 0], [-1, 1, 1, 3])
 
 
+@settings(deadline=None)
 @given(any_rows(), st.randoms(use_true_random=False), st.integers(0, 3))
 def test_the_order_of_arrival_does_not_change_one_bit(
     readings: Rows, random: Random, max_fill_steps: int
@@ -136,6 +137,7 @@ def test_the_order_of_arrival_does_not_change_one_bit(
     )
 
 
+@settings(deadline=None)
 @given(any_rows(), st.integers(0, 4), st.integers(0, 12), st.integers(1, 8))
 def test_a_part_with_enough_context_equals_the_cut_of_the_whole(
     readings: Rows, max_fill_steps: int, first: int, steps: int
@@ -151,6 +153,7 @@ def test_a_part_with_enough_context_equals_the_cut_of_the_whole(
     assert_array_equal(part.mask, cut.mask)
 
 
+@settings(deadline=None)
 @given(any_rows(), st.integers(0, 4), st.integers(1, 20))
 def test_later_readings_never_change_earlier_steps(
     readings: Rows, max_fill_steps: int, steps: int
@@ -161,12 +164,14 @@ def test_later_readings_never_change_earlier_steps(
     assert_array_equal(known_then.values[:, :steps], known_now.values[:, :steps])
 
 
+@settings(deadline=None)
 @given(any_rows(), st.integers(0, 4))
 def test_the_mask_is_true_exactly_where_a_value_stands(readings: Rows, max_fill_steps: int) -> None:
     block = readings.block(steps=20, max_fill_steps=max_fill_steps)
     assert_array_equal(block.mask, ~np.isnan(block.values))
 
 
+@settings(deadline=None)
 @given(any_rows())
 def test_a_mean_lies_between_the_readings_it_is_taken_of(readings: Rows) -> None:
     block = readings.block(steps=1)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
@@ -81,6 +81,7 @@ def test_scaled_values_are_float32_and_restored_ones_float64(dtype: type[np.floa
     assert undo_scaling(scaled, scaling).dtype == np.float64
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float64, (3, 20, 2), elements=st.floats(-1e4, 1e4)))
 def test_undoing_gives_the_values_back(values: NDArray[np.float64]) -> None:
     scaling = fit_scaling(values, np.full(values.shape, ALL))
@@ -92,6 +93,7 @@ def test_undoing_gives_the_values_back(values: NDArray[np.float64]) -> None:
     assert (np.abs(back - values) <= slack).all()
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float64, (2, 12, 1), elements=st.integers(-1000, 1000).map(float)),
     st.integers(-500, 500),

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
@@ -91,6 +91,7 @@ def test_the_late_part_has_its_share_and_both_parts_cover_the_block() -> None:
     assert split_time(100, 0.3, window=10) == (slice(0, 70), slice(70, 100))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 400), st.floats(0.01, 0.99), st.integers(1, 60))
 def test_no_window_of_one_part_shares_a_step_with_the_other(
     steps: int, share: float, window: int
@@ -165,6 +166,7 @@ def test_a_network_is_fed_the_last_known_value_or_the_median() -> None:
     assert filled.dtype == np.float32
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, (2, 15, 2), elements=st.floats(-9, 9, width=32)),
     hnp.arrays(np.bool_, (2, 15, 2)),
@@ -184,6 +186,7 @@ def test_a_rolling_mean_is_taken_over_known_steps_only() -> None:
     assert_array_equal(mean[0, :, 0], [1.0, 1.5, 2.0, np.nan, 5.0])
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, (2, 20, 1), elements=st.floats(-1e6, 1e6, width=32)),
     hnp.arrays(np.bool_, (2, 20, 1)),
