@@ -1,72 +1,104 @@
-"""Point metrics over scored steps; what cannot be said is None."""
+"""Point figures: how well the scores themselves tell faulty steps from normal ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+_NO_FAULT = "no step with a fault was scored"
+_NO_NORMAL = "no step without a fault was scored"
+_NO_FLAG = "no step was flagged"
+
 
 @dataclass(frozen=True, slots=True)
-class PointMetrics:
-    """How scores met labels, step by step; None where a class is missing.
+class PointFigures:
+    """What the scores say, step by step, over the steps that were scored.
 
-    `false_alarm_rate` is the share of normal steps that were flagged, `coverage` the share of steps
-    that were scored at all.
+    A step is flagged at a score of 1.0 or more.  A figure that is not defined is None.
+
+    Attributes:
+        steps: steps that are judged.
+        scored: steps that have a score.
+        fault_steps: scored steps that are labelled.
+        flagged: scored steps that are flagged.
+        coverage: share of the steps that have a score.
+        auc: area under the receiver operating curve; 0.5 is chance.
+        average_precision: area under precision over recall; the share of faulty steps is chance.
+        precision: share of the flagged steps that are labelled.
+        recall: share of the labelled steps that are flagged.
+        f1: harmonic mean of the two.
+        false_alarm_rate: share of the normal steps that are flagged.
+        missed_rate: share of the labelled steps that are not flagged.
+        undefined: why a figure is None, by its name.
     """
 
+    steps: int
+    scored: int
+    fault_steps: int
+    flagged: int
+    coverage: float | None
     auc: float | None
     average_precision: float | None
-    f1: float | None
     precision: float | None
     recall: float | None
+    f1: float | None
     false_alarm_rate: float | None
-    coverage: float
+    missed_rate: float | None
+    undefined: Mapping[str, str]
 
 
-def judge_points(score: NDArray[np.floating[Any]], wrong: NDArray[np.bool_] | None) -> PointMetrics:
-    """Return the point metrics of a detector.
+def point_figures(truth: NDArray[np.bool_], score: NDArray[np.float32]) -> PointFigures:
+    """Return the figures of scored steps.
 
     Args:
-        score: float (steps,), 1.0 is the threshold, NaN where nothing was judged; such a step is
-            left out.
-        wrong: bool (steps,), true where something was wrong; None if nothing is known.
+        truth: bool (steps,), true where the labels say that something is wrong.
+        score: float32 (steps,), higher is more anomalous, 1.0 is the threshold, NaN where not
+            scored.
     """
-    judged = np.isfinite(score)
-    coverage = float(judged.mean()) if judged.size else 0.0
-    if wrong is None or not judged.any():
-        return PointMetrics(None, None, None, None, None, None, coverage)
-    known, flagged, truth = score[judged], score[judged] >= 1.0, wrong[judged]
-    both = bool(truth.any() and not truth.all())
-    hits = int((flagged & truth).sum())
-    precision = hits / int(flagged.sum()) if flagged.any() else None
-    recall = hits / int(truth.sum()) if truth.any() else None
-    normal = int((~truth).sum())
-    return PointMetrics(
-        auc=float(roc_auc_score(truth, known)) if both else None,
-        average_precision=float(average_precision_score(truth, known)) if both else None,
-        f1=_f1(precision, recall),
-        precision=precision,
-        recall=recall,
-        false_alarm_rate=int((flagged & ~truth).sum()) / normal if normal else None,
-        coverage=coverage,
+    known = ~np.isnan(score)
+    # scikit-learn refuses infinity, which is a valid score.
+    shown = np.minimum(score[known], np.finfo(np.float32).max)
+    wrong = truth[known]
+    flagged = shown >= 1.0
+    hits = int(np.count_nonzero(flagged & wrong))
+    flags, faults = int(np.count_nonzero(flagged)), int(np.count_nonzero(wrong))
+    normals = wrong.size - faults
+    undefined = _reasons(score.size, flags, faults, normals)
+    figures = {
+        "coverage": _share(wrong.size, score.size),
+        "auc": float(roc_auc_score(wrong, shown)) if faults and normals else None,
+        "average_precision": float(average_precision_score(wrong, shown)) if faults else None,
+        "precision": _share(hits, flags),
+        "recall": _share(hits, faults),
+        "f1": _share(2 * hits, flags + faults),
+        "false_alarm_rate": _share(flags - hits, normals),
+        "missed_rate": _share(faults - hits, faults),
+    }
+    return PointFigures(
+        steps=score.size,
+        scored=int(wrong.size),
+        fault_steps=faults,
+        flagged=flags,
+        **{name: None if name in undefined else value for name, value in figures.items()},
+        undefined=undefined,
     )
 
 
-def always_alarm(wrong: NDArray[np.bool_]) -> PointMetrics:
-    """Return what flagging every step scores: what any F1 must be held against."""
-    return judge_points(np.full(wrong.size, 2.0), wrong)
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
-def random_scores(wrong: NDArray[np.bool_], *, seed: int) -> PointMetrics:
-    """Return what seeded random scores get, half of the steps flagged."""
-    return judge_points(np.random.default_rng(seed).uniform(0, 2, wrong.size), wrong)
-
-
-def _f1(precision: float | None, recall: float | None) -> float | None:
-    if recall is None:
-        return None
-    if not precision or not recall:
-        return 0.0
-    return 2 * precision * recall / (precision + recall)
+def _reasons(steps: int, flags: int, faults: int, normals: int) -> dict[str, str]:
+    reasons = {}
+    if not steps:
+        reasons["coverage"] = "no step is judged"
+    if not normals:
+        reasons |= dict.fromkeys(("auc", "average_precision", "false_alarm_rate"), _NO_NORMAL)
+    if not flags:
+        reasons["precision"] = _NO_FLAG
+    if not faults:
+        of_faults = ("auc", "average_precision", "precision", "recall", "f1", "missed_rate")
+        reasons |= dict.fromkeys(of_faults, _NO_FAULT)
+    return reasons

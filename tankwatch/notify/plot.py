@@ -200,7 +200,7 @@ def _shade_flagged(axes: Axes, incident: Incident, shown_end: datetime) -> None:
 
 
 def _label_time(axes: Axes, end: datetime, zone: ZoneInfo) -> None:
-    locator = AutoDateLocator(tz=zone, minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz=zone, minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     formatter = ConciseDateFormatter(  # type: ignore[no-untyped-call]
         locator,
