@@ -99,7 +99,8 @@ def run_backtest(
         with timed(seconds, "detect"):
             # Every tank is scored to its own last reading; none is taken for silent after it.
             detect(context, now=from_ms(min(parts.clocks.last_ms.values())))
-        title = f"{options.detector} on {len(options.files)} files"
+        count = len(options.files)
+        title = f"{options.detector} on {count} {'file' if count == 1 else 'files'}"
         return collect(context, parts.clocks, title=title, labels=labels, seconds=seconds)
 
 
