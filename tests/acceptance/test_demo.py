@@ -6,9 +6,8 @@ import email.utils
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.acceptance.program import inside, run_json
-
 from tankwatch.core.times import parse_time
+from tests.acceptance.program import inside, run_json
 
 
 def test_the_demo_ends_with_an_alarm_about_a_real_fault_and_its_all_clear(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""One contract for every detector."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from tankwatch.detectors.autoencoder import LSTMAutoencoder
+from tankwatch.detectors.base import Detector
+from tankwatch.detectors.baselines import PCABaseline, RobustZBaseline
+from tankwatch.detectors.catalogue import DETECTORS, build_detector, restore_detector
+from tankwatch.errors import ModelError, ShapeError
+from tankwatch.settings import Settings
+
+TANKS, STEPS, LEARNED = 4, 1800, 1200
+FAULT = slice(1500, 1560)
+
+
+def quiet(seed: int = 0, steps: int = STEPS) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    day = np.sin(2 * np.pi * np.arange(steps) / 400)[None, :, None]
+    middle = np.array([[1.0, 20.0]]) + np.arange(TANKS)[:, None] * np.array([[0.3, 5.0]])
+    noise = rng.normal(0, 1, (TANKS, steps, 2)) * np.array([0.03, 0.2])
+    return np.asarray(middle[:, None, :] + day * np.array([0.3, 2.0]) + noise)
+
+
+def small_autoencoder() -> LSTMAutoencoder:
+    return LSTMAutoencoder(window=12, units=(6,), epochs=3, max_windows=400, random_state=3)
+
+
+MAKERS: dict[str, Callable[[], Detector]] = {
+    "autoencoder": small_autoencoder,
+    "robust_z": RobustZBaseline,
+    "pca": PCABaseline,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    detector: Detector
+    faulty: NDArray[np.float64]
+
+
+@pytest.fixture(scope="module", params=sorted(MAKERS))
+def case(request: pytest.FixtureRequest) -> Case:
+    values = quiet()
+    detector = MAKERS[request.param]().fit(values[:, :LEARNED])
+    faulty = values.copy()
+    faulty[2, FAULT, 1] += 25.0
+    return Case(detector, faulty)
+
+
+def test_every_detector_is_in_the_contract() -> None:
+    assert set(MAKERS) == set(DETECTORS)
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_parameters_are_stored_cloned_and_set(name: str) -> None:
+    detector = MAKERS[name]()
+    copy = clone(detector)
+    assert copy.get_params() == detector.get_params()
+    assert copy.set_params(budget=2.0).budget == 2.0
+    with pytest.raises(NotFittedError):
+        detector.score_samples(quiet())
+
+
+def test_scores_have_the_shape_and_sign_of_the_contract(case: Case) -> None:
+    scores = case.detector.score_samples(case.faulty)
+    assert scores.shape == (TANKS, STEPS)
+    assert scores.dtype == np.float32
+    judged = np.isfinite(scores)
+    assert judged[:, case.detector.context_steps :].all()
+    assert (scores[judged] >= 0).all()
+    labels = case.detector.predict(case.faulty)
+    assert np.array_equal(labels == -1, np.nan_to_num(scores) >= 1.0)
+    assert set(np.unique(labels)) == {-1, 1}
+
+
+def test_a_plain_fault_is_found_with_its_channel_and_direction(case: Case) -> None:
+    judged = case.detector.judge(case.faulty)
+    middle = slice(FAULT.start + 3, FAULT.stop - 3)
+    assert (judged.score[2, middle] >= 1.0).all()
+    assert (judged.channel[2, middle] == 1).all()
+    assert (judged.share[2, middle] > 0.5).all()
+    assert judged.direction[2, FAULT.start : FAULT.start + 5].sum() >= 3
+    calm = np.delete(judged.score, 2, axis=0)[:, LEARNED:]
+    assert (calm >= 1.0).mean() < 0.01
+
+
+def test_a_stretch_scores_the_same_in_pieces(case: Case) -> None:
+    whole = case.detector.score_samples(case.faulty)
+    context = case.detector.context_steps
+    for first, last in ((300, 301), (301, 420), (1490, 1500), (1500, 1501), (1501, 1800)):
+        piece = case.detector.score_samples(case.faulty[:, first - context : last])
+        np.testing.assert_allclose(piece[:, context:], whole[:, first:last], rtol=2e-3, atol=1e-4)
+
+
+def test_a_tanks_scores_do_not_depend_on_its_neighbours(case: Case) -> None:
+    whole = case.detector.judge(case.faulty).score
+    alone = case.detector.judge(case.faulty[[3, 1]], rows=[3, 1]).score
+    np.testing.assert_allclose(alone, whole[[3, 1]], rtol=2e-3, atol=1e-4)
+
+
+def test_unknown_tanks_and_unknown_steps_are_not_judged(case: Case) -> None:
+    judged = case.detector.judge(case.faulty[:2], rows=[-1, 0]).score
+    assert np.isnan(judged[0]).all()
+    mask = np.ones(case.faulty.shape, dtype=bool)
+    mask[:, 700:800] = False
+    scores = case.detector.judge(case.faulty, mask).score
+    assert np.isnan(scores[:, 700:800]).all()
+    assert np.isfinite(scores[:, 900:]).all()
+
+
+def test_a_stored_detector_scores_as_before(case: Case) -> None:
+    manifest: dict[str, Any] = json.loads(json.dumps(case.detector.to_manifest(), allow_nan=False))
+    graph = getattr(case.detector, "onnx_", None)
+    restored = restore_detector(case.detector.name, manifest, graph)
+    before, after = case.detector.judge(case.faulty), restored.judge(case.faulty)
+    np.testing.assert_array_equal(before.score, after.score)
+    for edge, again in zip(
+        case.detector.expected_band(case.faulty), restored.expected_band(case.faulty), strict=True
+    ):
+        np.testing.assert_array_equal(edge, again)
+
+
+def test_the_expected_band_holds_most_normal_readings(case: Case) -> None:
+    values = quiet(seed=9)
+    low, high = case.detector.expected_band(values)
+    known = np.isfinite(low)
+    inside = (values >= low) & (values <= high)
+    assert inside[known].mean() > 0.97
+    assert (high[known] > low[known]).all()
+
+
+def test_the_calibrated_threshold_is_not_crossed_on_calibration_time_beyond_its_budget(
+    case: Case,
+) -> None:
+    assert case.detector.calibration_rate_ * case.detector.threshold_.tank_months <= 1
+
+
+def test_blocks_of_the_wrong_shape_are_refused(case: Case) -> None:
+    with pytest.raises(ShapeError, match="a detector takes a block"):
+        case.detector.score_samples(case.faulty[0])
+    with pytest.raises(ShapeError, match="learned 2 channels, the block has 1"):
+        case.detector.score_samples(case.faulty[:, :, :1])
+    with pytest.raises(ShapeError, match="say with `rows`"):
+        case.detector.judge(np.concatenate([case.faulty, case.faulty]))
+    with pytest.raises(ShapeError, match="does not fit the block"):
+        case.detector.judge(case.faulty, np.ones((1, 1, 1), dtype=bool))
+
+
+@pytest.mark.parametrize("name", ["robust_z", "pca"])
+def test_too_little_history_is_refused(name: str) -> None:
+    with pytest.raises(ShapeError, match="give more history"):
+        MAKERS[name]().fit(quiet()[:, :12])
+
+
+def test_the_same_seed_gives_the_same_autoencoder(case: Case) -> None:
+    if case.detector.name != "autoencoder":
+        again = MAKERS[case.detector.name]().fit(quiet()[:, :LEARNED])
+    else:
+        again = small_autoencoder().fit(quiet()[:, :LEARNED])
+    np.testing.assert_allclose(
+        again.score_samples(case.faulty), case.detector.score_samples(case.faulty), rtol=1e-3
+    )
+
+
+def test_detectors_are_built_from_settings_and_unknown_ones_refused() -> None:
+    settings = Settings(
+        model={"window": 24, "units": (8, 4)},  # type: ignore[arg-type]
+        train={"false_alarms_per_tank_month": 2.0},  # type: ignore[arg-type]
+    )
+    built = build_detector("autoencoder", settings)
+    assert isinstance(built, LSTMAutoencoder)
+    assert (built.window, built.units, built.budget, built.merge_gap) == (24, (8, 4), 2.0, 40)
+    with pytest.raises(ModelError, match="choose one of autoencoder, robust_z, pca"):
+        build_detector("magic", settings)
+    manifest = RobustZBaseline().fit(quiet()).to_manifest()
+    with pytest.raises(ModelError, match="train again"):
+        restore_detector("autoencoder", {**manifest, "parameters": {}, "learned": _LEARNED}, None)
+
+
+_LEARNED = {"held_out_error": 0.1, "epochs_run": 1, "versions": {}, "export_difference": 0.0}
