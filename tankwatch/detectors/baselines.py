@@ -14,19 +14,17 @@ _VARIANCE_KEPT = 0.95
 _SMALLEST = 1e-9
 
 
-class RobustZBaseline(Detector):
-    """Smoothed robust z-score: distance from the median over the scale, mean of the last steps.
+class WindowedBaseline(Detector):
+    """What the baselines share: few parameters, and a look at the last steps only.
 
     Args:
-        window: steps that are averaged.
+        window: steps that are looked at.
         budget: false alarms per tank-month that the threshold is fitted to.
         calibration_share: last share of the block, which sets the threshold only.
         step_s: length of a step in seconds, for the budget.
         on_delay: steps in a row that make an alarm, for the budget.
         merge_gap: steps that separate two alarms, for the budget.
     """
-
-    name: ClassVar[str] = "robust_z"
 
     def __init__(
         self,
@@ -49,6 +47,12 @@ class RobustZBaseline(Detector):
     def context_steps(self) -> int:
         """Return how many steps before a step its score depends on."""
         return self.window - 1
+
+
+class RobustZBaseline(WindowedBaseline):
+    """Smoothed robust z-score: distance from the median over the scale, mean of the last steps."""
+
+    name: ClassVar[str] = "robust_z"
 
     def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
         """Learn nothing beyond the scaling, which is the robust z."""
@@ -66,44 +70,14 @@ class RobustZBaseline(Detector):
         del learned
 
 
-class PCABaseline(Detector):
+class PCABaseline(WindowedBaseline):
     """Principal components of a short stretch of all channels, with Hotelling's T² and Q.
 
     T² is the squared distance within the kept components, Q the squared distance from them; their
     roots are the features (Jackson and Mudholkar 1979; lagged as dynamic PCA by Ku et al. 1995).
-
-    Args:
-        window: steps of the stretch.
-        budget: false alarms per tank-month that the threshold is fitted to.
-        calibration_share: last share of the block, which sets the threshold only.
-        step_s: length of a step in seconds, for the budget.
-        on_delay: steps in a row that make an alarm, for the budget.
-        merge_gap: steps that separate two alarms, for the budget.
     """
 
     name: ClassVar[str] = "pca"
-
-    def __init__(
-        self,
-        window: int = RECENT_STEPS,
-        budget: float = 0.5,
-        *,
-        calibration_share: float = 0.3,
-        step_s: int = 60,
-        on_delay: int = 3,
-        merge_gap: int = 40,
-    ) -> None:
-        self.window = window
-        self.budget = budget
-        self.calibration_share = calibration_share
-        self.step_s = step_s
-        self.on_delay = on_delay
-        self.merge_gap = merge_gap
-
-    @property
-    def context_steps(self) -> int:
-        """Return how many steps before a step its score depends on."""
-        return self.window - 1
 
     def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
         early = slice(0, held_out.start)

@@ -67,7 +67,7 @@ def fit_autoencoder(
     return model
 
 
-def library_versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the versions of what trained the network."""
     return {name: version(name) for name in ("tensorflow", "keras", "numpy", "onnx")}
 

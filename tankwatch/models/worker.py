@@ -44,7 +44,7 @@ def main(folder: Path, parent: int) -> int:
         return _fail(folder, str(error))
     model.save(folder / "network.keras")
     (folder / "network.onnx").write_bytes(graph)
-    result = {"export_difference": difference, "versions": training.library_versions()}
+    result = {"export_difference": difference, "versions": training.package_versions()}
     (folder / "result.json").write_text(json.dumps(result), "utf-8")
     return 0
 
