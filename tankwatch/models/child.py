@@ -156,10 +156,15 @@ def _follow(
     *,
     wait_s: float,
 ) -> None:
-    """Take the lines that are there, waiting at most `wait_s` for each."""
-    while True:
+    """Take the lines that come within `wait_s`, or those that are there already for 0.
+
+    The wait is one for all lines: epochs that follow each other faster must not keep the caller
+    from asking whether to stop.
+    """
+    deadline_s = time.monotonic() + wait_s
+    while (left_s := deadline_s - time.monotonic()) > 0 or not wait_s:
         try:
-            line = lines.get(timeout=wait_s) if wait_s else lines.get_nowait()
+            line = lines.get(timeout=left_s) if wait_s else lines.get_nowait()
         except Empty:
             return
         progress = Progress(**json.loads(line))

@@ -18,9 +18,7 @@ def test_the_demo_ends_with_an_alarm_about_a_real_fault_and_its_all_clear(tmp_pa
         email.message_from_bytes((tmp_path / name).read_bytes(), policy=email.policy.default)
         for name in told["mails"]
     ]
-    by_id = {mail["Message-ID"]: mail for mail in mails}
-    threaded = [mail for mail in mails if mail["In-Reply-To"] in by_id]
-    assert threaded
+    answered = {mail["In-Reply-To"] for mail in mails}
     about_faults = [
         mail
         for mail in mails
@@ -29,7 +27,7 @@ def test_the_demo_ends_with_an_alarm_about_a_real_fault_and_its_all_clear(tmp_pa
         if fault["tank"] in mail["Subject"]
         and parse_time(fault["start"]) <= _sent(mail["Date"]) <= _end(fault["start"])
     ]
-    assert about_faults
+    assert [mail for mail in about_faults if mail["Message-ID"] in answered]
     for mail in mails:
         assert [part for part in mail.walk() if part.get_content_type() == "image/png"]
 
