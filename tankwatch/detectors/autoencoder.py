@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tankwatch.detectors.base import RECENT_STEPS, Detector, require_graph
 from tankwatch.detectors.runtime import BATCH, network
@@ -146,7 +147,8 @@ class LSTMAutoencoder(Detector):
         channels = scaled.shape[2]
         return WindowSet(drawn[..., :channels], drawn[..., channels:] > 0)
 
-    def _view(self, scaled: Floats, mask: Mask) -> View:
+    def _view(self, scaled: Floats, mask: Mask, places: NDArray[np.int64]) -> View:
+        del places
         tanks, steps, channels = scaled.shape
         shape = (tanks, steps, channels)
         whole, recent, tilt, expected = (np.full(shape, np.nan, np.float32) for _ in range(4))

@@ -17,7 +17,7 @@ from tankwatch.detectors.threshold import (
     running_minimum,
     worst_feature,
 )
-from tankwatch.detectors.view import Floats, Judgement, Mask, View
+from tankwatch.detectors.view import EVERY, Floats, Judgement, Mask, View
 from tankwatch.errors import ModelError, ShapeError
 from tankwatch.shaping.scaling import TankScaling, apply_scaling, fit_scaling
 from tankwatch.shaping.windows import split_time
@@ -58,8 +58,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Learn normal behaviour from ``scaled`` outside `held_out`."""
 
     @abstractmethod
-    def _view(self, scaled: Floats, mask: Mask) -> View:
-        """Return what is seen in a scaled block."""
+    def _view(self, scaled: Floats, mask: Mask, places: NDArray[np.int64]) -> View:
+        """Return what is seen in a scaled block of the tanks at `places` of those learned."""
 
     @abstractmethod
     def _learned(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             ShapeError: `X` is not a block, or too short to be split.
             TrainingError: the training of a network failed.
         """
-        values, known = _checked(X, mask)
+        values, known = checked(X, mask)
         early, late = split_time(
             values.shape[1], self.calibration_share, window=self.context_steps + 1
         )
@@ -84,9 +84,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.scaling_ = fit_scaling(values[:, early], known[:, early])
         scaled = apply_scaling(values, self.scaling_)
         self._learn(scaled, known, late)
-        view = self._view(scaled[:, late], known[:, late])
+        view = self._view(scaled[:, late], known[:, late], np.arange(values.shape[0]))
         self.threshold_ = fit_threshold(view.errors, self._budget())
-        self.band_ = _band(scaled[:, late], known[:, late], view.expected)
+        self.band_ = expected_half_width(scaled[:, late], known[:, late], view.expected)
         score = worst_feature(view.errors / self.threshold_.level[:, None])
         held = running_minimum(score, self.on_delay)
         alarms = cluster_peaks(held, 1.0, merge_gap=self.merge_gap).size
@@ -109,14 +109,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 and cannot be judged; default: the same tanks in the same order.
         """
         values, known, places = self._prepared(X, mask, rows)
-        view = self._view(apply_scaling(values, self._scaling(places)), known)
-        relative = view.errors / self._levels(places)[:, None, :]
-        score = worst_feature(relative).astype(np.float32)
-        channel = np.nan_to_num(view.contribution, nan=0.0).argmax(axis=2)
-        total = np.nan_to_num(view.contribution, nan=0.0).sum(axis=2)
-        own = _taken(np.nan_to_num(view.contribution, nan=0.0), channel)
-        share = np.divide(own, total, out=np.zeros_like(total), where=total > 0)
-        return Judgement(score, channel, share, _direction(view, channel))
+        view = self._view(apply_scaling(values, self._scaling(places)), known, places)
+        return self._judgement(view, places)
 
     def score_samples(self, X: NDArray[np.floating[Any]], mask: Mask | None = None) -> Floats:
         """Return scores, float32 (tanks, steps); 1.0 is the threshold, higher more anomalous."""
@@ -139,7 +133,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         values, known, places = self._prepared(X, mask, rows)
         scaling = self._scaling(places)
-        expected = self._view(apply_scaling(values, scaling), known).expected.astype(np.float64)
+        view = self._view(apply_scaling(values, scaling), known, places)
+        expected = view.expected.astype(np.float64)
         middle = expected * scaling.scale[:, None, :] + scaling.location[:, None, :]
         half = (self.band_[np.maximum(places, 0)] * scaling.scale)[:, None, :]
         return middle - half, middle + half
@@ -171,6 +166,16 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._relearn(manifest["learned"])
         return self
 
+    def _judgement(self, view: View, places: NDArray[np.int64]) -> Judgement:
+        relative = view.errors / self._levels(places)[:, None, :]
+        score = worst_feature(relative).astype(np.float32)
+        contribution = _shared_out(view, relative)
+        channel = contribution.argmax(axis=2)
+        total = contribution.sum(axis=2)
+        own = _taken(contribution, channel)
+        share = np.divide(own, total, out=np.zeros_like(total), where=total > 0)
+        return Judgement(score, channel, share, _direction(view, channel))
+
     def _budget(self) -> AlarmBudget:
         return AlarmBudget(self.budget, self.step_s, self.on_delay, self.merge_gap)
 
@@ -178,7 +183,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self, X: NDArray[np.floating[Any]], mask: Mask | None, rows: Sequence[int] | None
     ) -> tuple[NDArray[np.float64], Mask, NDArray[np.int64]]:
         check_is_fitted(self, "threshold_")
-        values, known = _checked(X, mask)
+        values, known = checked(X, mask)
         fitted = self.scaling_.location.shape
         if values.shape[2] != fitted[1]:
             message = f"this detector learned {fitted[1]} channels, the block has {values.shape[2]}"
@@ -200,9 +205,14 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self.threshold_.level[np.maximum(places, 0)]
 
 
-def _checked(X: NDArray[np.floating[Any]], mask: Mask | None) -> tuple[NDArray[np.float64], Mask]:
+def checked(X: NDArray[np.floating[Any]], mask: Mask | None) -> tuple[NDArray[np.float64], Mask]:
+    """Return a block as float64 (tanks, steps, channels), and where it is known.
+
+    Raises:
+        ShapeError: it is no block, it has no steps, or the mask does not fit it.
+    """
     values = np.asarray(X, dtype=np.float64)
-    if values.ndim != 3:
+    if values.ndim != 3 or not values.shape[1]:
         message = f"a detector takes a block (tanks, steps, channels), got {values.shape}"
         raise ShapeError(message)
     known = np.isfinite(values)
@@ -212,6 +222,23 @@ def _checked(X: NDArray[np.floating[Any]], mask: Mask | None) -> tuple[NDArray[n
             raise ShapeError(message)
         known = known & mask
     return values, known
+
+
+def _shared_out(view: View, relative: NDArray[np.float64]) -> Floats:
+    """Return what each channel contributes, float32 (tanks, steps, channels), 0 for nothing."""
+    contribution = np.nan_to_num(view.contribution, nan=0.0)
+    if view.feature_channels is None:
+        return contribution
+    total = np.maximum(contribution.sum(axis=2, keepdims=True), 1e-12)
+    squares = np.nan_to_num(relative, nan=0.0) ** 2
+    found = np.zeros_like(contribution)
+    for feature, channel in enumerate(view.feature_channels):
+        square = squares[:, :, feature]
+        if channel == EVERY:
+            found = np.maximum(found, square[..., None] * contribution / total)
+        else:
+            found[:, :, channel] = np.maximum(found[:, :, channel], square)
+    return found.astype(np.float32)
 
 
 def _direction(view: View, channel: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -225,7 +252,8 @@ def _taken(values: Floats, channel: NDArray[np.int64]) -> Floats:
     return np.take_along_axis(values, channel[..., None], axis=2)[..., 0]
 
 
-def _band(scaled: Floats, mask: Mask, expected: Floats) -> NDArray[np.float64]:
+def expected_half_width(scaled: Floats, mask: Mask, expected: Floats) -> NDArray[np.float64]:
+    """Return the 99.5 % quantile of the residuals of each tank and channel, in scaled units."""
     residual = np.where(mask, np.abs(scaled - expected), np.nan)
     tanks, _, channels = residual.shape
     band = np.full((tanks, channels), np.nan)

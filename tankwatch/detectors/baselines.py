@@ -57,7 +57,8 @@ class RobustZBaseline(WindowedBaseline):
     def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
         """Learn nothing beyond the scaling, which is the robust z."""
 
-    def _view(self, scaled: Floats, mask: Mask) -> View:
+    def _view(self, scaled: Floats, mask: Mask, places: NDArray[np.int64]) -> View:
+        del places
         smooth = rolling_mean(scaled, mask, self.window)
         smooth = np.where(mask, smooth, np.nan).astype(np.float32)
         expected = np.where(np.isfinite(smooth), 0.0, np.nan).astype(np.float32)
@@ -90,7 +91,8 @@ class PCABaseline(WindowedBaseline):
         self.components_ = pca.components_.astype(np.float64)
         self.variance_ = np.maximum(pca.explained_variance_, _SMALLEST).astype(np.float64)
 
-    def _view(self, scaled: Floats, mask: Mask) -> View:
+    def _view(self, scaled: Floats, mask: Mask, places: NDArray[np.int64]) -> View:
+        del places
         tanks, steps, channels = scaled.shape
         errors = np.full((tanks, steps, 2), np.nan, np.float32)
         contribution, tilt, expected = (

@@ -7,6 +7,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from tankwatch.detectors.view import Floats
+
 # Larger batches fall out of the processor's cache: 8192 windows a call halve the throughput.
 BATCH = 1024
 
@@ -39,3 +41,43 @@ class OnnxNetwork:
 
 
 network: Callable[[bytes], OnnxNetwork] = lru_cache(maxsize=8)(OnnxNetwork)
+
+
+class OnnxForecaster:
+    """A stateful forecaster's exported graph.
+
+    Args:
+        graph: the ONNX file's content.
+    """
+
+    def __init__(self, graph: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            graph, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+        self.state_size = int(self._session.get_inputs()[1].shape[1])
+        self.channels = int(self._session.get_outputs()[0].shape[2])
+
+    def run(self, series: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return mean and scale of what follows each step, and the state after the last one.
+
+        A step at a time gives what all at once gives, in any batch and any order of rows.
+
+        Args:
+            series: float32 (n, t, features).
+            state: float32 (n, state_size), zeros for series that begin.
+
+        Returns:
+            float32 (n, t, channels) twice, and (n, state_size).
+        """
+        rows, steps = series.shape[:2]
+        if not rows or not steps:
+            nothing = np.empty((rows, steps, self.channels), np.float32)
+            return nothing, nothing, state
+        feed = {"series": np.ascontiguousarray(series, dtype=np.float32), "state": state}
+        mean, scale, new_state = self._session.run(None, feed)
+        return mean, scale, new_state
+
+
+forecaster: Callable[[bytes], OnnxForecaster] = lru_cache(maxsize=8)(OnnxForecaster)

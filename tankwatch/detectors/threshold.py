@@ -19,6 +19,8 @@ _TANK_QUANTILE = 0.9
 _SHRINK_STEPS = 1440
 _SHRINK_PEAKS = 20
 _FEWEST_PEAKS = 5
+_FRECHET = 0.1
+_UNSEEN = 1.2
 _SMALLEST = 1e-12
 
 
@@ -79,6 +81,39 @@ def fit_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -> Thr
     worst = worst_feature(errors / level[:, None])
     at, peaks = _level(worst, budget, allowed=budget.per_tank_month, months=months)
     return Threshold(level * at, peaks, months)
+
+
+def fit_peak_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -> Threshold:
+    """Return thresholds beyond the highest peaks of calibration time, for views that differ much.
+
+    A tail that is fitted to the peaks of a few days says little of the next weather.  Each feature,
+    pooled as in `fit_threshold`, takes an even share of the budget; its level is the peak that was
+    exceeded as often as the share allows, a fifth above it.  Where the share allows less than the
+    calibration time has seen, the highest peak is carried on as a Fréchet tail of index 0.1 (the
+    heaviest that `fit_threshold` meets in practice is 0.3, the usual one 0).
+
+    Args:
+        errors: float (tanks, steps, features), higher is more anomalous, NaN where not judged.
+        budget: allowed false alarms.
+    """
+    tanks, _, features = errors.shape
+    level = np.empty((tanks, features))
+    judged = np.isfinite(errors).any(axis=2).sum()
+    months = max(float(judged) * budget.step_s / SECONDS_PER_MONTH, 1e-9)
+    allowed = budget.per_tank_month / features * months
+    count = 0
+    for feature in range(features):
+        scale = tank_scales(errors[:, :, feature])
+        held = running_minimum(errors[:, :, feature] / scale[:, None], budget.on_delay)
+        known = held[np.isfinite(held)]
+        base = max(float(np.quantile(known, _HIGH_QUANTILE)), _SMALLEST) if known.size else 1.0
+        peaks = np.sort(cluster_peaks(held, base, merge_gap=budget.merge_gap))[::-1]
+        rank = int(np.clip(np.floor(allowed), 1, max(peaks.size, 1))) - 1
+        highest = float(peaks[rank]) if peaks.size else base
+        beyond = max((rank + 1) / max(allowed, 1e-9), 1.0) ** _FRECHET
+        level[:, feature] = highest * beyond * _UNSEEN * scale
+        count += peaks.size
+    return Threshold(level, count, months)
 
 
 def worst_feature(relative: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+EVERY = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -35,9 +37,12 @@ class View:
         contribution: float32 (tanks, steps, channels), part of each channel, not negative.
         residual: float32 (tanks, steps, channels), latest observed minus expected.
         expected: float32 (tanks, steps, channels), what the detector expected, NaN where unknown.
+        feature_channels: channel that each feature speaks of, `EVERY` for one that speaks of all
+            as `contribution` shares it out; None if all features do.
     """
 
     errors: Floats
     contribution: Floats
     residual: Floats
     expected: Floats
+    feature_channels: tuple[int, ...] | None = None

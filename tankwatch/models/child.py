@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.errors import TrainingError
+from tankwatch.models.forecaster_spec import ForecasterSpec, SeriesSet
 from tankwatch.models.spec import AutoencoderSpec
 
 _ERROR_LINES = 12
@@ -83,13 +84,68 @@ def train_autoencoder(
             "to train on: give more history or a shorter model.window"
         )
         raise TrainingError(message)
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for part, windows in (("train", train), ("held_out", held_out)):
+        arrays |= {part: windows.values, f"{part}_mask": windows.mask}
+    run = Run(on_progress, should_stop or (lambda: False), timeout_s)
+    return _train({"kind": "autoencoder", "spec": spec.to_json()}, arrays, run)
+
+
+def train_forecaster(
+    train: SeriesSet,
+    held_out: SeriesSet,
+    *,
+    spec: ForecasterSpec,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    timeout_s: float = float("inf"),
+) -> TrainedNetwork:
+    """Train a stateful forecaster in a child process, and return the network.
+
+    Args:
+        train: series to learn.
+        held_out: series of later time, which end the training early.
+        spec: network and training.
+        on_progress: called after each epoch, in the caller's thread; what it raises ends the child.
+        should_stop: asked about five times a second; true ends the child.
+        timeout_s: a longer training is ended.
+
+    Raises:
+        TrainingError: no target counts, TensorFlow is missing, the training failed, took too long
+            or was stopped.
+    """
+    if not train.counted or not held_out.counted:
+        message = (
+            f"{train.counted} training and {held_out.counted} held-out values are too few to train "
+            "a forecaster on: give more history"
+        )
+        raise TrainingError(message)
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for part, series in (("train", train), ("held_out", held_out)):
+        arrays |= {part: series.inputs, f"{part}_targets": series.targets}
+        arrays[f"{part}_mask"] = series.mask
+    run = Run(on_progress, should_stop or (lambda: False), timeout_s)
+    return _train({"kind": "forecaster", "spec": spec.to_json()}, arrays, run)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a training is watched over: see `train_autoencoder`."""
+
+    on_progress: Callable[[Progress], None] | None
+    should_stop: Callable[[], bool]
+    timeout_s: float
+
+
+def _train(
+    task: dict[str, object], arrays: Mapping[str, NDArray[np.generic]], run: Run
+) -> TrainedNetwork:
     with tempfile.TemporaryDirectory(prefix="tankwatch-train-") as name:
         folder = Path(name)
-        (folder / "spec.json").write_text(json.dumps(spec.to_json()), "utf-8")
-        for part, windows in (("train", train), ("held_out", held_out)):
-            np.save(folder / f"{part}.npy", windows.values)
-            np.save(folder / f"{part}_mask.npy", windows.mask)
-        history = _run(folder, on_progress, should_stop or (lambda: False), timeout_s)
+        (folder / "spec.json").write_text(json.dumps(task), "utf-8")
+        for part, values in arrays.items():
+            np.save(folder / f"{part}.npy", values)
+        history = _run(folder, run.on_progress, run.should_stop, run.timeout_s)
         result = json.loads((folder / "result.json").read_text("utf-8"))
         return TrainedNetwork(
             keras=(folder / "network.keras").read_bytes(),

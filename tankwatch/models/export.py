@@ -5,6 +5,7 @@ The graph is written from the weights with the fused ``LSTM`` and ``GRU`` operat
 traced conversion of the same network.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -22,7 +23,7 @@ IR_VERSION = 9
 LARGEST_DIFFERENCE = 1e-5
 
 
-class _Graph:
+class Graph:
     """Nodes and weights of a graph under construction; tensors run (steps, n, features)."""
 
     def __init__(self) -> None:
@@ -41,30 +42,54 @@ class _Graph:
 
     def recurrent(self, layer: keras.Layer, source: str, *, last_only: bool) -> str:
         """Add a recurrent layer: (steps, n, units) comes out, or (n, units) of the last step."""
+        every, last = f"{layer.name}_every", f"{layer.name}_last"
+        self._cell(layer, [source], ["", last] if last_only else [every])
+        return self._squeeze(last if last_only else every, 0 if last_only else 1)
+
+    def recurrent_with_state(
+        self, layer: keras.Layer, source: str, begin: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        """Add a recurrent layer that begins with a state: outputs of every step, and the end state.
+
+        Args:
+            layer: LSTM or GRU.
+            source: (steps, n, features).
+            begin: names of its state tensors (n, units), two for an LSTM.
+        """
+        name = layer.name
+        axis = self.constant(f"{name}_new_axis", np.array([0], dtype=np.int64))
+        initial = [self.node("Unsqueeze", [part, axis], f"{part}_first") for part in begin]
+        ends = [f"{name}_end_{index}" for index in range(len(begin))]
+        self._cell(layer, [source, *initial], [f"{name}_every", *ends])
+        return self._squeeze(f"{name}_every", 1), [self._squeeze(end, 0) for end in ends]
+
+    def _cell(self, layer: keras.Layer, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Add the fused operator; behind the source, `inputs` may name initial states."""
         is_lstm = isinstance(layer, keras.layers.LSTM)
         kernel, recurrent, bias = layer.get_weights()
         name, units = layer.name, layer.units
         gates = _lstm_gates(units) if is_lstm else np.arange(3 * units)
         biases = np.stack([bias, np.zeros_like(bias)]) if is_lstm else bias
-        inputs = [
-            source,
+        weights = [
             self.constant(f"{name}_w", kernel.T[gates][None]),
             self.constant(f"{name}_r", recurrent.T[gates][None]),
             self.constant(f"{name}_b", biases[:, gates].reshape(1, -1)),
         ]
         attributes = {"hidden_size": units} | ({} if is_lstm else {"linear_before_reset": 1})
-        every, last = f"{name}_every", f"{name}_last"
+        initial = ["", *inputs[1:]] if len(inputs) > 1 else []
         operator = "LSTM" if is_lstm else "GRU"
-        outputs = ["", last] if last_only else [every]
-        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
-        axis = self.constant(f"{name}_axis", np.array([0 if last_only else 1], dtype=np.int64))
-        return self.node("Squeeze", [last if last_only else every, axis], f"{name}_out")
+        everything = [inputs[0], *weights, *initial]
+        self.nodes.append(helper.make_node(operator, everything, list(outputs), **attributes))
+
+    def _squeeze(self, source: str, axis: int) -> str:
+        name = self.constant(f"{source}_axis", np.array([axis], dtype=np.int64))
+        return self.node("Squeeze", [source, name], f"{source}_out")
 
 
 def export_onnx(model: keras.Model, spec: AutoencoderSpec) -> bytes:
     """Return the network as ONNX, from ``windows`` (n, w, c) to ``reconstruction`` (n, w, c)."""
     channels = model.input_shape[-1]
-    graph = _Graph()
+    graph = Graph()
     hidden = graph.node("Transpose", ["windows"], "by_step", perm=[1, 0, 2])
     for index in range(len(spec.units)):
         layer = model.get_layer(f"encoder_{index}")
