@@ -13,6 +13,7 @@ from tankwatch.core.episodes import Change, EpisodeRule, SourceScores, TankState
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.errors import UsageError
 from tankwatch.evaluate.result import BacktestResult, DetectorRun, ScoreSeries
+from tankwatch.jobs.contenders import cheap_baselines
 from tankwatch.jobs.context import Context, load_block
 from tankwatch.jobs.replay import Clocks
 from tankwatch.jobs.scoring import load_plan
@@ -134,7 +135,8 @@ def _alone(
         for tank, one in judged.items()
         for row in _episodes(context, name, one, scores[tank], channels)
     ]
-    role = "detector" if name == context.settings.detect.detector else "baseline"
+    is_chosen = name == context.settings.detect.detector
+    role = "baseline" if name in cheap_baselines() and not is_chosen else "detector"
     return DetectorRun(name, role, scores, pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
