@@ -30,8 +30,9 @@ def farm(contest: Contest, seeds: Sequence[int] = SEEDS) -> None:
     rows = {name: [row for s in summaries for row in s.rows if row.name == name] for name in names}
     pooled = {name: Pooled(name, of) for name, of in rows.items()}
     months = next(iter(pooled.values())).rate.tank_months
+    which = ", ".join(map(str, seeds))
     title = (
-        f"Own farms: {len(seeds)} seeds, {TANKS} tanks, severity {SEVERITY:g}, "
+        f"Own farms: seeds {which}, {TANKS} tanks each, severity {SEVERITY:g}, "
         f"{months:.3g} tank-months without a fault"
     )
     heads = ("detector", "found", "recall", "false alarms per tank-month", "90 % interval")
