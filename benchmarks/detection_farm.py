@@ -19,8 +19,8 @@ from tankwatch.simulate import FarmSpec, FaultKind, simulate_farm, write_farm
 SEEDS = (101, 102, 103)
 TANKS, DAYS, QUIET_DAYS = 40, 21.0, 14.0
 FAULTS_OF_A_KIND = 3
-# Of every fault.  1.0 is plain to an engineer; here robust z is to find at most two in five.
-SEVERITY = 0.6
+# Of every fault; 1.0 is plain to an engineer.  At 0.8 robust z alone finds 38 % of these faults.
+SEVERITY = 0.8
 
 
 def farm(contest: Contest, seeds: Sequence[int] = SEEDS) -> None:
