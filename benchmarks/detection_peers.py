@@ -93,9 +93,11 @@ class PyodPeer(Detector):
         return View(errors, np.abs(scaled), unknown, unknown)
 
     def _model(self, steps: int) -> Any:
-        if self.kind == "series":
-            return TimeSeriesOD(step=LONG_STRIDE if steps > LONG_SERIES else 1)
-        return IForest(random_state=0) if self.kind == "iforest" else MCD(random_state=0)
+        if self.kind == "mcd":
+            return MCD(random_state=0)
+        forest = IForest(random_state=0)
+        stride = LONG_STRIDE if steps > LONG_SERIES else 1
+        return TimeSeriesOD(forest, step=stride) if self.kind == "series" else forest
 
     def _rows(self, series: Floats, valid: NDArray[np.bool_]) -> Floats:
         windows = sliding_windows(series[None], self.window)[0]
