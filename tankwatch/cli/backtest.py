@@ -1,13 +1,14 @@
 """backtest: the production path over history, judged against labels, beside the baselines."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import pandas as pd
 import typer
 
 from tankwatch.cli.common import ERRORS, OUTPUT, JsonFlag, print_json, print_table, settings
 from tankwatch.core.times import parse_time
+from tankwatch.detectors.catalogue import DETECTORS
 from tankwatch.errors import UsageError
 from tankwatch.evaluate.labels import read_labels
 from tankwatch.evaluate.report import write_report
@@ -35,8 +36,12 @@ def backtest(
         str, typer.Option(help="Known faults: a 0/1 column, which never reaches the model.")
     ] = "",
     detector: Annotated[
-        Literal["autoencoder", "robust_z", "pca", ""],
-        typer.Option(help="Detector to judge (default: the settings')."),
+        str,
+        typer.Option(help=f"Detector to judge: {', '.join(DETECTORS)} (default: the settings')."),
+    ] = "",
+    beside: Annotated[
+        str,
+        typer.Option(help="Others to judge beside it and the cheap baselines (a,b), or all."),
     ] = "",
     budget: Annotated[
         float | None, typer.Option(help="False alarms per tank-month.", min=1e-6)
@@ -63,9 +68,10 @@ def backtest(
         files=files,
         cut=cut,
         detector=detector or loaded.detect.detector,
-        channels=tuple(name.strip() for name in channels.split(",") if name.strip()),
+        channels=_names(channels),
         budget=budget,
         step_s=step,
+        beside=_names(beside),
         skip_columns=(label_column,) if label_column else (),
     )
     result = run_backtest(options, loaded, labels=known, say=ERRORS.print)
@@ -76,4 +82,9 @@ def backtest(
     print_table(report["columns"], report["rows"], empty="")
     OUTPUT.print()
     OUTPUT.print(report["verdict"])
+    OUTPUT.print(report["choice"])
     OUTPUT.print(f"report: {out / 'report.html'}")
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())

@@ -6,19 +6,22 @@ from typing import Any
 
 import pandas as pd
 
-from tankwatch.core.times import human_duration, iso
+from tankwatch.core.times import iso
+from tankwatch.evaluate.choice import choice
+from tankwatch.evaluate.comparison import comparison
 from tankwatch.evaluate.events import CONFIDENCE, Event, EventFigures, KindRecall, Rate
 from tankwatch.evaluate.points import PointFigures
 from tankwatch.evaluate.result import BacktestResult
 from tankwatch.evaluate.summary import NO_LABELS, Summary, SummaryRow
 from tankwatch.evaluate.tables import incident_rows
-from tankwatch.evaluate.verdict import best_baseline, rate_text, verdict
+from tankwatch.evaluate.verdict import best_baseline, verdict
 
 FORMAT = 1
 _POINTS = (
     "coverage",
     "auc",
     "average_precision",
+    "vus_pr",
     "precision",
     "recall",
     "f1",
@@ -50,13 +53,14 @@ _EVENT_NAMES = {
 def build_document(result: BacktestResult, summary: Summary) -> dict[str, Any]:
     """Return everything that report.json holds; every key is there, whatever the data."""
     best = best_baseline(summary, result.budget)
-    columns, rows = short_table(summary)
+    table = comparison(summary, result.budget)
     return {
         "format": FORMAT,
         "title": result.title,
         "verdict": verdict(summary, result.budget),
-        "columns": columns,
-        "rows": rows,
+        "choice": choice(summary, result.budget),
+        "columns": list(table.heads),
+        "rows": [list(cells) for _, cells in table.rows],
         "data": _data(summary),
         "tanks": {tank: _span(*result.spans[tank]) for tank in sorted(result.spans)},
         "channels": list(result.channels),
@@ -64,6 +68,7 @@ def build_document(result: BacktestResult, summary: Summary) -> dict[str, Any]:
         "step_s": result.step_s,
         "budget": result.budget,
         "grace_s": _number(summary.grace_s),
+        "vus_buffer_steps": summary.buffer,
         "confidence": CONFIDENCE,
         "best_baseline": None if best is None else best.name,
         "detectors": [_row(row) for row in summary.rows],
@@ -73,62 +78,6 @@ def build_document(result: BacktestResult, summary: Summary) -> dict[str, Any]:
         "settings": dict(result.settings),
         "seconds": {stage: _number(seconds) for stage, seconds in result.seconds.items()},
     }
-
-
-def short_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of the comparison, short enough for a terminal."""
-    if summary.primary.events is None:
-        columns = ["detector", "incidents", "per tank-month", "90 % interval", "scored"]
-        return columns, [_short_unlabelled(row) for row in summary.rows]
-    columns = ["detector", "found", "false alarms/tank-month", "90 % interval", "precision"]
-    columns += ["median delay", "AUC", "F1"]
-    return columns, [_short(row, row.events) for row in summary.rows if row.events]
-
-
-def interval_text(rate: Rate) -> str:
-    """Return ``0.2 to 0.9``."""
-    return "-" if rate.low is None else f"{rate_text(rate.low)} to {rate_text(rate.high)}"
-
-
-def share_text(share: float | None) -> str:
-    """Return a share as ``74 %``, with a place more below ten percent."""
-    if share is None:
-        return "-"
-    places = 1 if 0 < share < 0.0995 else 0
-    return f"{100 * share:.{places}f} %"
-
-
-def delay_text(seconds: float | None) -> str:
-    """Return a delay as people say it."""
-    return "-" if seconds is None else human_duration(seconds)
-
-
-def figure_text(value: float | None) -> str:
-    """Return a figure between 0 and 1 as ``0.74``."""
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _short(row: SummaryRow, figures: EventFigures) -> list[str]:
-    return [
-        row.name,
-        f"{figures.found} of {len(figures.events)}",
-        rate_text(figures.false_alarms.per_tank_month),
-        interval_text(figures.false_alarms),
-        share_text(figures.precision),
-        delay_text(figures.delay_median_s),
-        figure_text(row.points.auc),
-        figure_text(row.points.f1),
-    ]
-
-
-def _short_unlabelled(row: SummaryRow) -> list[str]:
-    return [
-        row.name,
-        str(row.incidents.count),
-        rate_text(row.incidents.per_tank_month),
-        interval_text(row.incidents),
-        share_text(row.points.coverage),
-    ]
 
 
 def _data(summary: Summary) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from tankwatch.evaluate.cases import (
     judged_rows,
     period_text,
 )
-from tankwatch.evaluate.document import delay_text, figure_text, interval_text, share_text
+from tankwatch.evaluate.choice import choice
+from tankwatch.evaluate.comparison import Table, comparison, details, share_text
 from tankwatch.evaluate.events import KindRecall
 from tankwatch.evaluate.result import BacktestResult
-from tankwatch.evaluate.summary import Summary, SummaryRow
+from tankwatch.evaluate.summary import Summary
 from tankwatch.evaluate.tables import INCIDENT_COLUMNS, incident_rows
 from tankwatch.evaluate.timeline import Timeline, build_timeline
-from tankwatch.evaluate.verdict import BudgetState, budget_state, rate_text, verdict
+from tankwatch.evaluate.verdict import BudgetState, budget_state, verdict
 from tankwatch.notify.wording import unit_label
 
 _MOST_LISTED = 200
@@ -34,19 +35,6 @@ _BADGES = {
     BudgetState.UNCERTAIN: "too short to tell",
     BudgetState.UNKNOWN: "",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table whose first column names the row.
-
-    Attributes:
-        heads: of the columns.
-        rows: role of each row, which decides its look, and its cells.
-    """
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +54,9 @@ class Page:
         facts: what was run: name and value.
         notes: what a reader should know before the figures.
         budget_state: a `BudgetState`, and `badge` its words.
+        choice: which detector to use.
+        detectors: their comparison, and `details` the figures that it leaves out.
+        buffer: longest buffer around a fault in steps, for the note on its figure.
         listed: incidents without labels, beyond those that are drawn.
         settings: what was set: name and value.
     """
@@ -76,8 +67,10 @@ class Page:
     badge: str
     facts: Sequence[tuple[str, str]]
     notes: Sequence[str]
-    operators: Table
-    scores: Table
+    choice: str
+    detectors: Table
+    details: Table | None
+    buffer: int
     kinds: Sequence[KindRecall]
     timeline: Timeline
     has_labels: bool
@@ -99,8 +92,10 @@ def render_page(result: BacktestResult, summary: Summary) -> str:
         badge=_BADGES[state],
         facts=_facts(result, summary),
         notes=_notes(summary),
-        operators=_operators(summary),
-        scores=_scores(summary),
+        choice=choice(summary, result.budget),
+        detectors=comparison(summary, result.budget),
+        details=details(summary) if figures else None,
+        buffer=summary.buffer,
         kinds=figures.by_kind if figures else (),
         timeline=build_timeline(result),
         has_labels=figures is not None,
@@ -163,68 +158,6 @@ def _notes(summary: Summary) -> list[str]:
             "time that was judged and count neither way."
         )
     return notes
-
-
-def _operators(summary: Summary) -> Table:
-    if summary.primary.events is None:
-        short = ("detector", "incidents", "per tank-month", "90 % interval")
-        return Table(short, tuple((row.role, _unlabelled(row)) for row in summary.rows))
-    heads = (
-        "detector",
-        "faults found",
-        "false alarms",
-        "per tank-month",
-        "90 % interval",
-        "incidents for a fault",
-        "median delay",
-        "90 % within",
-    )
-    return Table(heads, tuple((row.role, _labelled(row)) for row in summary.rows if row.events))
-
-
-def _unlabelled(row: SummaryRow) -> tuple[str, ...]:
-    rate = row.incidents
-    return row.name, str(rate.count), rate_text(rate.per_tank_month), interval_text(rate)
-
-
-def _labelled(row: SummaryRow) -> tuple[str, ...]:
-    figures = row.events
-    if figures is None:
-        return ()
-    recall = "" if figures.recall is None else f" ({share_text(figures.recall)})"
-    rate = figures.false_alarms
-    return (
-        row.name,
-        f"{figures.found} of {len(figures.events)}{recall}",
-        str(rate.count),
-        rate_text(rate.per_tank_month),
-        interval_text(rate),
-        share_text(figures.precision),
-        delay_text(figures.delay_median_s),
-        delay_text(figures.delay_p90_s),
-    )
-
-
-def _scores(summary: Summary) -> Table:
-    heads = (
-        "detector",
-        "AUC",
-        "average precision",
-        "precision",
-        "recall",
-        "F1",
-        "normal steps flagged",
-        "faulty steps missed",
-        "scored",
-    )
-    return Table(heads, tuple((row.role, _points(row)) for row in summary.rows))
-
-
-def _points(row: SummaryRow) -> tuple[str, ...]:
-    points = row.points
-    graded = (points.auc, points.average_precision, points.precision, points.recall, points.f1)
-    shares = (points.false_alarm_rate, points.missed_rate, points.coverage)
-    return row.name, *map(figure_text, graded), *map(share_text, shares)
 
 
 def _groups(result: BacktestResult, summary: Summary) -> list[Group]:

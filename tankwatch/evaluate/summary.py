@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tankwatch.evaluate.events import (
     EventFigures,
@@ -18,6 +19,7 @@ from tankwatch.evaluate.labels import label_steps
 from tankwatch.evaluate.points import PointFigures, point_figures
 from tankwatch.evaluate.references import always_alarm, random_alarm
 from tankwatch.evaluate.result import BacktestResult, DetectorRun, ScoreSeries
+from tankwatch.evaluate.volume import usual_buffer
 
 GRACE_STEPS = 60
 _SEED = 0
@@ -50,6 +52,7 @@ class Summary:
     Attributes:
         rows: the production path, the other runs in their order, then the references.
         grace_s: seconds after a fault in which an incident still counts for it.
+        buffer: longest buffer around a fault, in steps, of the volume under precision and recall.
         tank_months: how much time was judged.
         labels_given: labelled faults; None without labels.
         labels_outside: labelled faults no moment of which is judged.
@@ -58,6 +61,7 @@ class Summary:
 
     rows: tuple[SummaryRow, ...]
     grace_s: float
+    buffer: int
     tank_months: float
     labels_given: int | None
     labels_outside: int
@@ -78,11 +82,12 @@ def summarize(result: BacktestResult, *, grace_s: float | None = None) -> Summar
     """
     grace_s = GRACE_STEPS * result.step_s if grace_s is None else grace_s
     points: dict[int, PointFigures] = {}
+    buffer = usual_buffer(_truths(result, result.primary.scores))
     rows = []
     for run in (*result.runs, always_alarm(result), random_alarm(result, seed=_SEED)):
         # The production path and its detector share their scores.
         if id(run.scores) not in points:
-            points[id(run.scores)] = _points(result, run.scores)
+            points[id(run.scores)] = _points(result, run.scores, buffer)
         rows.append(_row(result, run, points[id(run.scores)], grace_s))
     judged = rows[0].events.events if rows[0].events else ()
     given = None if result.labels is None else len(result.labels)
@@ -90,6 +95,7 @@ def summarize(result: BacktestResult, *, grace_s: float | None = None) -> Summar
     return Summary(
         rows=tuple(rows),
         grace_s=grace_s,
+        buffer=buffer,
         tank_months=judged_months(result.spans),
         labels_given=given,
         labels_outside=(given or 0) - len(judged),
@@ -108,20 +114,22 @@ def _row(
     return SummaryRow(run.name, run.role, poisson_rate(count, judged_months(spans)), points, events)
 
 
-def _points(result: BacktestResult, scores: Mapping[str, ScoreSeries]) -> PointFigures:
+def _points(result: BacktestResult, scores: Mapping[str, ScoreSeries], buffer: int) -> PointFigures:
     """Return the figures of the steps of all tanks together."""
-    labels = result.labels
-    known = pd.DataFrame(columns=["tank", "start", "end"]) if labels is None else labels
-    tanks = [tank for tank in result.tanks if tank in scores]
-    truth = [
-        label_steps(known, tank, times_ms=scores[tank].times_ms, step_s=result.step_s)
-        for tank in tanks
-    ]
-    figures = point_figures(
-        np.concatenate([np.zeros(0, dtype=bool), *truth]),
-        np.concatenate([np.zeros(0, dtype=np.float32), *(scores[tank].score for tank in tanks)]),
-    )
-    if labels is not None:
+    shown = [scores[tank].score for tank in result.tanks if tank in scores]
+    figures = point_figures(_truths(result, scores), shown, buffer=buffer)
+    if result.labels is not None:
         return figures
     reasons = dict.fromkeys((*figures.undefined, "false_alarm_rate"), NO_LABELS)
     return replace(figures, false_alarm_rate=None, undefined=reasons)
+
+
+def _truths(result: BacktestResult, scores: Mapping[str, ScoreSeries]) -> list[NDArray[np.bool_]]:
+    """Return bool (steps,) for each tank that has scores, true where a step is labelled."""
+    labels = result.labels
+    known = pd.DataFrame(columns=["tank", "start", "end"]) if labels is None else labels
+    return [
+        label_steps(known, tank, times_ms=scores[tank].times_ms, step_s=result.step_s)
+        for tank in result.tanks
+        if tank in scores
+    ]

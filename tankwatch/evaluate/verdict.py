@@ -52,6 +52,14 @@ def best_baseline(summary: Summary, budget: float) -> SummaryRow | None:
     return max(baselines, key=lambda row: _merit(row, budget), default=None)
 
 
+def more_found(ours: EventFigures, theirs: EventFigures) -> int:
+    """Return 1, 0 or -1 by the faults that only one of the two found (exact McNemar test)."""
+    pairs = list(zip(ours.events, theirs.events, strict=True))
+    only_ours = sum(a.raised is not None and b.raised is None for a, b in pairs)
+    only_theirs = sum(a.raised is None and b.raised is not None for a, b in pairs)
+    return _sign(only_ours, only_theirs)
+
+
 def rate_text(value: float | None) -> str:
     """Return a rate as ``0.4``, ``12`` or ``0.04``."""
     if value is None:
@@ -97,7 +105,7 @@ def _kept(rate: Rate, budget: float) -> str:
 
 
 def _beside(ours: EventFigures, name: str, theirs: EventFigures) -> str:
-    more = _more_found(ours, theirs)
+    more = more_found(ours, theirs)
     fewer = -_sign(ours.false_alarms.count, theirs.false_alarms.count)
     found = {1: "more faults", 0: "about as many faults", -1: "fewer faults"}[more]
     cost = {1: "fewer", 0: "about as many", -1: "more"}[fewer]
@@ -113,14 +121,6 @@ def _beside(ours: EventFigures, name: str, theirs: EventFigures) -> str:
         f"The best baseline, {name}, found {_share(theirs)} with {_rate(theirs.false_alarms)} "
         f"false alarms per tank-month: tankwatch finds {found} with {cost} false alarms, {end}."
     )
-
-
-def _more_found(ours: EventFigures, theirs: EventFigures) -> int:
-    """Return 1, 0 or -1 by the faults that only one of the two found (exact McNemar test)."""
-    pairs = list(zip(ours.events, theirs.events, strict=True))
-    only_ours = sum(a.raised is not None and b.raised is None for a, b in pairs)
-    only_theirs = sum(a.raised is None and b.raised is not None for a, b in pairs)
-    return _sign(only_ours, only_theirs)
 
 
 def _sign(ours: int, theirs: int) -> int:

@@ -15,6 +15,7 @@ from tankwatch.errors import UsageError
 from tankwatch.evaluate.result import BacktestResult
 from tankwatch.ingest.accept import file_options
 from tankwatch.jobs.collect import collect
+from tankwatch.jobs.contenders import rivals
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.replay import Cut, Parts, channel_name, take, typical_step_s
@@ -25,7 +26,6 @@ from tankwatch.store.channels import ensure_channels
 from tankwatch.store.engine import Engine, connect, writing
 from tankwatch.store.migrate import upgrade
 
-BASELINES = ("robust_z", "pca")
 EVER_S = 10**9
 STALE_STEPS = 30
 
@@ -41,6 +41,7 @@ class BacktestOptions:
         channels: columns that are watched; empty for those of the settings.
         budget: false alarms per tank-month; None for the settings'.
         step_s: length of a step; None takes the usual distance of readings.
+        beside: detectors that are judged too, beside every cheap baseline; ``all`` for every one.
         skip_columns: columns that never reach the model, such as labels.
     """
 
@@ -50,6 +51,7 @@ class BacktestOptions:
     channels: tuple[str, ...] = ()
     budget: float | None = None
     step_s: int | None = None
+    beside: tuple[str, ...] = ()
     skip_columns: tuple[str, ...] = ()
 
 
@@ -125,12 +127,12 @@ def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def adapt(settings: Settings, options: BacktestOptions, step_s: int) -> Settings:
-    """Return the settings with the step of the data, and with the baselines beside the detector.
+    """Return the settings with the step of the data, and with its rivals beside the detector.
 
     Whatever the settings say in seconds about silence is kept in steps, so that data of any pace is
     treated as the plant's own.
     """
-    shadow = tuple(name for name in BASELINES if name != options.detector)
+    shadow = rivals(options.detector, options.beside)
     stale_s = settings.detect.stale_s
     if step_s != settings.grid.step_s:
         stale_s = max(stale_s // settings.grid.step_s, STALE_STEPS) * step_s

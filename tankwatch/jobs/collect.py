@@ -13,10 +13,11 @@ from tankwatch.core.episodes import Change, EpisodeRule, SourceScores, TankState
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.errors import UsageError
 from tankwatch.evaluate.result import BacktestResult, DetectorRun, ScoreSeries
+from tankwatch.jobs.contenders import cheap_baselines
 from tankwatch.jobs.context import Context, load_block
 from tankwatch.jobs.replay import Clocks
 from tankwatch.jobs.scoring import load_plan
-from tankwatch.settings import Settings
+from tankwatch.settings import Detect, Settings
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
 from tankwatch.store.incidents import load_incidents
@@ -129,12 +130,15 @@ def _alone(
     """Return what a detector would have said without rules beside it."""
     place = {channel.channel_id: index for index, channel in enumerate(channels)}
     scores = {tank: _scores(context, name, one, place) for tank, one in judged.items()}
+    names = [channel.name for channel in channels]
+    detect, step_ms = context.settings.detect, context.step_ms
     rows = [
         row
-        for tank, one in judged.items()
-        for row in _episodes(context, name, one, scores[tank], channels)
+        for tank, series in scores.items()
+        for row in episodes_alone(name, tank, series, detect=detect, step_ms=step_ms, names=names)
     ]
-    role = "detector" if name == context.settings.detect.detector else "baseline"
+    is_chosen = name == detect.detector
+    role = "baseline" if name in cheap_baselines() and not is_chosen else "detector"
     return DetectorRun(name, role, scores, pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
@@ -153,15 +157,28 @@ def _scores(context: Context, name: str, one: _Judged, place: Mapping[int, int])
     return ScoreSeries(times_ms, score, channel)
 
 
-def _episodes(
-    context: Context,
+def episodes_alone(
     name: str,
-    one: _Judged,
+    tank: str,
     series: ScoreSeries,
-    channels: Sequence[Channel],
+    *,
+    detect: Detect,
+    step_ms: int,
+    names: Sequence[str],
 ) -> list[tuple[Any, ...]]:
-    detect = context.settings.detect
+    """Return the incidents that one detector alone would have raised for a tank.
+
+    Args:
+        name: of the detector.
+        tank: as shown.
+        series: its scores, every step.
+        detect: delays, deadband and merging.
+        step_ms: length of a step in milliseconds.
+        names: of the channels, as `series` counts them.
+    """
     steps = series.score.size
+    if not steps:
+        return []
     source = SourceScores(
         name,
         EpisodeRule(detect.on_delay_steps, detect.off_delay_steps, detect.deadband),
@@ -174,22 +191,22 @@ def _episodes(
         TankState(),
         series.times_ms,
         [source],
-        step_ms=context.step_ms,
+        step_ms=step_ms,
         merge_gap=detect.merge_gap_steps,
     )
     raised = [event for event in events if event.change is Change.RAISE]
     returned = [event for event in events if event.change is Change.RETURN]
-    last_ms = one.until_ms - one.moved_ms
+    last_ms = int(series.times_ms[-1]) + step_ms
     ends = [event.end_ms for event in returned] + [last_ms] * (len(raised) - len(returned))
     peaks = [e.peak for e in returned] + [e.peak for e in raised[len(returned) :]]
     return [
         (
-            one.tank.name,
+            tank,
             from_ms(event.start_ms),
             from_ms(event.at_ms),
             from_ms(end_ms),
             peak,
-            channels[event.channel].name,
+            names[event.channel],
             event.symptom.value,
         )
         for event, end_ms, peak in zip(raised, ends, peaks, strict=True)

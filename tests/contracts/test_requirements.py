@@ -12,7 +12,7 @@ _HASHED = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)(\[[a-z0-9,_-]+\])?==(?P<version>[^\s;]+)( *;[^\\]*?)?"
     r"(\s+--hash=sha256:[0-9a-f]{64})+"
 )
-_TRAINING = ("tensorflow", "keras", "tf2onnx", "onnx", "jax", "torch")
+_TRAINING = ("tensorflow", "keras", "tf2onnx", "onnx", "jax", "torch", "pyod", "numba")
 
 
 def requirements(text: str) -> list[str]:
@@ -41,7 +41,7 @@ def test_every_requirement_is_pinned_and_hashed_and_names_no_address(file: Path)
     assert len(requirements(text)) > 20
 
 
-def test_edge_node_needs_no_training_library() -> None:
+def test_edge_node_needs_no_library_of_training_or_benchmarks() -> None:
     edge = names(EDGE.read_text("utf-8"))
     assert [name for name in edge if name.startswith(_TRAINING) and name != "onnxruntime"] == []
     assert {"numpy", "onnxruntime", "sqlalchemy", "psycopg"} <= edge

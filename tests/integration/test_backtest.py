@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tankwatch.jobs.contenders import cheap_baselines
 from tests.acceptance.program import inside, inside_json
 from tests.integration.plant import quiet_values
 
@@ -48,7 +49,10 @@ def test_a_backtest_finds_the_labelled_fault_and_writes_its_files(
     told = inside_json(tmp_path, "backtest", str(history), *words, *labels, "--out", str(out))
     assert told == json.loads((out / "report.json").read_text())
     names = [row["name"] for row in told["detectors"]]
-    assert names[:3] == ["tankwatch (robust_z and rules)", "robust_z", "pca"]
+    assert names[:2] == ["tankwatch (robust_z and rules)", "robust_z"]
+    assert set(names[2:-2]) == set(cheap_baselines()) - {"robust_z"}
+    assert names[-2:] == ["always alarm", "random"]
+    assert all(row["average_precision"] and row["vus_pr"] for row in told["detectors"])
     assert told["detectors"][0]["found"] == 1
     scores = pd.read_csv(out / "scores.csv")
     assert list(scores) == ["tank", "timestamp", "score", "flag", "channel"]
@@ -112,6 +116,7 @@ def test_without_labels_a_backtest_says_what_would_have_been_raised(
         (("--train-until", "2020-01-01"), "no reading lies before the end of training"),
         (("--train-until", "2030-01-01"), "both before and after the end of training"),
         (("--train-rows", "9", "--train-until", "2026-01-01"), "one of the two"),
+        (("--train-rows", "9", "--beside", "pca,oracle"), "there is no detector 'oracle'"),
         (("--train-rows", "9", "--label-column", "nope"), "has no column 'nope'"),
         (("--train-rows", "9", "--label-column", "pressure"), "must hold 0 and 1 only"),
         (("--train-rows", "9", "--label-column", "x", "--labels", "y"), "once"),

@@ -7,7 +7,7 @@ from tankwatch.evaluate.points import PointFigures, point_figures
 
 
 def judge(truth: list[int], score: list[float]) -> PointFigures:
-    return point_figures(np.array(truth, dtype=bool), np.array(score, dtype=np.float32))
+    return point_figures([np.array(truth, dtype=bool)], [np.array(score, dtype=np.float32)])
 
 
 def test_figures_of_a_small_case() -> None:
@@ -43,6 +43,7 @@ def test_without_faulty_steps_only_false_alarms_and_coverage_are_defined() -> No
     assert set(figures.undefined) == {
         "auc",
         "average_precision",
+        "vus_pr",
         "precision",
         "recall",
         "f1",
@@ -54,7 +55,7 @@ def test_without_faulty_steps_only_false_alarms_and_coverage_are_defined() -> No
 
 def test_without_normal_steps_ranking_is_not_defined() -> None:
     figures = judge([1, 1], [0.5, 1.5])
-    assert set(figures.undefined) == {"auc", "average_precision", "false_alarm_rate"}
+    assert set(figures.undefined) == {"auc", "average_precision", "vus_pr", "false_alarm_rate"}
     assert (figures.auc, figures.average_precision, figures.recall) == (None, None, 0.5)
 
 

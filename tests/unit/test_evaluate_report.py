@@ -192,6 +192,33 @@ def test_document_tells_the_figures_of_every_detector(written: Written) -> None:
     assert ours["coverage"] == pytest.approx(590 / 600, rel=1e-3)
 
 
+def test_comparison_has_every_deciding_figure_of_every_row(written: Written) -> None:
+    document = written.document
+    assert document["columns"] == [
+        *(
+            "detector",
+            "found",
+            "recall",
+            "false alarms per tank-month",
+            "90 % interval",
+            "budget 0.5",
+        ),
+        *("normal flagged", "median delay", "AUC", "AP", "VUS-PR", "F1"),
+    ]
+    assert [row[0] for row in document["rows"][1:]] == [
+        *("autoencoder", "pca", "always alarm", "random"),
+    ]
+    ours, _, pca, always, _ = document["rows"]
+    assert ours[1:3] == ["2 of 3", "67 %"]
+    assert (pca[5], always[6]) == ("too short", "100 %")
+    assert ours[6] == "2.0 %"
+    for row, figures in zip(document["rows"], document["detectors"], strict=True):
+        names = ("auc", "average_precision", "vus_pr", "f1")
+        assert row[8:] == [f"{figures[name]:.2f}" for name in names]
+    # Three labelled faults of an hour lie in the judged time.
+    assert document["vus_buffer_steps"] == 60
+
+
 def test_references_know_nothing_of_the_readings(written: Written) -> None:
     document = written.document
     always, by_lot = document["detectors"][3:]
@@ -236,8 +263,9 @@ def test_page_tells_the_verdict_and_every_detector(written: Written) -> None:
     document = written.document
     page = Reader(written.folder / "report.html")
     assert document["verdict"] in page.text
+    assert document["choice"] in page.text
     assert "autoencoder on <2> files" in page.text
-    for words in ("always alarm", "2 of 3 (67 %)", "pressure (kPa), temperature (°C)", "T9"):
+    for words in ("always alarm", "2 of 3", "67 %", "pressure (kPa), temperature (°C)", "T9"):
         assert words in page.text
     assert page.tags.count("svg") == 4
     assert [page.classes.count(name) for name in ("missed", "found", "false")] == [1, 2, 1]

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
 from tankwatch.evaluate.events import Event, EventFigures, Rate, poisson_rate
@@ -11,7 +10,7 @@ from tankwatch.evaluate.summary import Summary, SummaryRow
 from tankwatch.evaluate.verdict import BudgetState, best_baseline, budget_state, rate_text, verdict
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
-NO_POINTS = point_figures(np.zeros(0, dtype=bool), np.zeros(0, dtype=np.float32))
+NO_POINTS = point_figures([], [])
 EVENTS = 34
 
 
@@ -39,7 +38,7 @@ def row(name: str, role: str, found: range, false_alarms: int, months: float = 1
 
 
 def summary(*rows: SummaryRow) -> Summary:
-    return Summary(rows, 600.0, 10.0, EVENTS, 0, ())
+    return Summary(rows, 600.0, 30, 10.0, EVENTS, 0, ())
 
 
 OURS = row("tankwatch", "tankwatch", range(25), 4)
