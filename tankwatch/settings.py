@@ -149,6 +149,16 @@ class Train(Section):
         0.5, "Alarm budget that the threshold is fitted to.", unit="1/(tank month)", gt=0, le=1000
     )
     timeout_s: float = _setting(7200.0, "A training that takes longer is ended.", unit="s", gt=0)
+    every_days: float = _setting(1.0, "Time between trainings.", unit="days", gt=0, le=3650)
+    settle_hours: float = _setting(24.0, "First time of a new tank, left out.", unit="h", ge=0)
+    warm_start: bool = _setting(
+        default=True, help_text="Start from the weights of the model in use if they fit."
+    )
+    drift_days: float = _setting(7.0, "Scores that drift is looked for in.", unit="days", gt=0)
+    drift_psi: float = _setting(0.25, "Population stability index that asks for training.", gt=0)
+    drift_tank_share: float = _setting(
+        0.25, "Share of tanks above it that asks for training, too.", gt=0, le=1
+    )
 
 
 class Detect(Section):
@@ -212,6 +222,7 @@ class Schedule(Section):
     detect_s: float = _setting(60.0, "Score what is new.", unit="s", gt=0, le=86_400)
     deliver_s: float = _setting(10.0, "Send what is queued.", unit="s", gt=0, le=86_400)
     train_at: ClockTime = _setting("02:30", "Nightly training, in the plant's zone.", unit="HH:MM")
+    drift_at: ClockTime = _setting("02:00", "Nightly look for drift.", unit="HH:MM")
     housekeeping_at: ClockTime = _setting("03:45", "Nightly clean-up.", unit="HH:MM")
 
 

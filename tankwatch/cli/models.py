@@ -12,8 +12,9 @@ from tankwatch.errors import ModelError, UsageError
 from tankwatch.jobs.context import Context, recorded
 from tankwatch.jobs.train import TrainResult, train
 from tankwatch.models.child import Progress as Epoch
+from tankwatch.store.champions import promote
 from tankwatch.store.engine import reading, writing
-from tankwatch.store.registry import ModelState, load_versions, promote
+from tankwatch.store.registry import ModelState, load_versions
 from tankwatch.store.runs import write_audit
 
 models = typer.Typer(help="Model versions.", no_args_is_help=True)

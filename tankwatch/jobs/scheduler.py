@@ -23,8 +23,8 @@ from tankwatch.jobs.detect import detect
 from tankwatch.jobs.housekeeping import housekeeping
 from tankwatch.jobs.train import train
 from tankwatch.jobs.watch import watch
+from tankwatch.store.champions import find_champion
 from tankwatch.store.engine import reading, writing
-from tankwatch.store.registry import find_champion
 from tankwatch.store.runs import interrupt_unfinished
 from tankwatch.store.watermarks import BEFORE_ALL_MS, load_watermarks
 

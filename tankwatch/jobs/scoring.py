@@ -20,9 +20,10 @@ from tankwatch.quality.rules import (
     context_steps,
 )
 from tankwatch.settings import Settings
+from tankwatch.store.champions import Champion, find_champion, find_shadows
 from tankwatch.store.engine import Connection, Engine, reading
 from tankwatch.store.plant import Channel, Tank, load_channels, load_limits, load_tanks
-from tankwatch.store.registry import find_champion, load_artefact
+from tankwatch.store.registry import load_artefact
 
 Floats = NDArray[np.float64]
 
@@ -81,17 +82,19 @@ class Plan:
 
 
 def load_plan(engine: Engine, settings: Settings) -> Plan:
-    """Return tanks, channels, limits and champions as they are now."""
+    """Return tanks, channels, limits, champions and shadows as they are now."""
     with reading(engine) as connection:
         names = (settings.detect.detector, *settings.detect.shadow)
         found = {name: _champion(connection, name) for name in names}
         primary = found.pop(settings.detect.detector)
+        beside = [scorer for scorer in found.values() if scorer is not None]
+        beside += [load_scorer(connection, shadow) for shadow in find_shadows(connection)]
         return Plan(
             tanks={tank.tank_id: tank for tank in load_tanks(connection)},
             channels=tuple(load_channels(connection)),
             limits=load_limits(connection),
             primary=primary,
-            shadows=tuple(scorer for scorer in found.values() if scorer is not None),
+            shadows=tuple(beside),
         )
 
 
@@ -200,8 +203,11 @@ def _rule_source(verdict: RuleVerdict, row: int, new: slice, settings: Settings)
 
 def _champion(connection: Connection, detector: str) -> Scorer | None:
     champion = find_champion(connection, detector)
-    if champion is None:
-        return None
+    return None if champion is None else load_scorer(connection, champion)
+
+
+def load_scorer(connection: Connection, champion: Champion) -> Scorer:
+    """Return a stored version, ready to score."""
     if champion.sha256 not in _SCORERS:
         artefact = load_artefact(connection, champion.model_version_id)
         restored = restore_detector(artefact.detector, artefact.manifest, artefact.onnx)

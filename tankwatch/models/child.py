@@ -62,6 +62,7 @@ def train_autoencoder(
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     timeout_s: float = float("inf"),
+    warm_start: bytes | None = None,
 ) -> TrainedNetwork:
     """Train in a child process, and return the network.
 
@@ -72,6 +73,7 @@ def train_autoencoder(
         on_progress: called after each epoch, in the caller's thread; what it raises ends the child.
         should_stop: asked about five times a second; true ends the child.
         timeout_s: a longer training is ended.
+        warm_start: a `.keras` archive whose weights training starts from, if they fit the network.
 
     Raises:
         TrainingError: there are no windows, TensorFlow is missing, the training failed, took too
@@ -86,6 +88,8 @@ def train_autoencoder(
     with tempfile.TemporaryDirectory(prefix="tankwatch-train-") as name:
         folder = Path(name)
         (folder / "spec.json").write_text(json.dumps(spec.to_json()), "utf-8")
+        if warm_start is not None:
+            (folder / "initial.keras").write_bytes(warm_start)
         for part, windows in (("train", train), ("held_out", held_out)):
             np.save(folder / f"{part}.npy", windows.values)
             np.save(folder / f"{part}_mask.npy", windows.mask)

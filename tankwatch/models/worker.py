@@ -34,7 +34,10 @@ def main(folder: Path, parent: int) -> int:
         for part in ("train", "held_out")
     )
     try:
-        model = training.fit_autoencoder(spec, train, held_out, _report)
+        initial = folder / "initial.keras"
+        model = training.fit_autoencoder(
+            spec, train, held_out, _report, initial=initial if initial.exists() else None
+        )
         graph = export.export_onnx(model, spec)
         seen = held_out.values[:_PROBES]
         noise = np.random.default_rng(spec.seed).normal(size=(_PROBES, *seen.shape[1:]))
