@@ -52,6 +52,15 @@ class Figures:
     found: int = 0
     real: int = 0
 
+    def __add__(self, other: "Figures") -> "Figures":
+        """Return the figures of both stretches together."""
+        return Figures(
+            self.alarms + other.alarms,
+            self.tank_months + other.tank_months,
+            self.found + other.found,
+            self.real + other.real,
+        )
+
     @property
     def rate(self) -> float:
         """Return false alarms per tank-month."""

@@ -20,7 +20,7 @@ from tankwatch.jobs.incidents import apply_events
 from tankwatch.jobs.memory import KIND, TankMemory
 from tankwatch.jobs.rescore import rescore_dirty
 from tankwatch.jobs.rounds import Stretch, load_stretches, new_steps, score_rows
-from tankwatch.jobs.scoring import Plan, judge_rules, load_plan, sources_of, stale_steps
+from tankwatch.jobs.scoring import Plan, judge_all, judge_rules, load_plan, sources_of, stale_steps
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.scores import load_states, store_scores, store_states
@@ -59,7 +59,7 @@ class Judged:
 
 def detect(context: Context, *, now: datetime) -> PassResult:
     """Score everything that is new as of `now`, and return what was done."""
-    plan = load_plan(context.engine, context.settings)
+    plan = load_plan(context.engine, context.settings, now=now)
     result = PassResult()
     while not context.stop.is_set():
         stretches = next_round(context, now=now)
@@ -126,7 +126,7 @@ def judge(context: Context, plan: Plan, stretches: Sequence[Stretch]) -> Judged:
     with reading(context.engine) as connection:
         stored = load_states(connection, KIND)
     memories = {tank: TankMemory.from_json(stored.get(tank)) for tank in tank_ids}
-    judgements = {s.model_version_id: s.judge(block) for s in plan.scorers}
+    judgements = judge_all(plan, block, tank_ids)
     primary = judgements[plan.primary.model_version_id] if plan.primary else None
     seen = np.array([[name in memories[t].seen for name in block.channels] for t in tank_ids])
     verdicts = judge_rules(block, plan, context.settings, tank_ids=tank_ids, seen=seen)

@@ -1,13 +1,15 @@
 """From a block to what each source says of each tank: rules and detectors side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
 from tankwatch.core.episodes import EpisodeRule, SourceScores
+from tankwatch.core.feedback import apply_factors, factor_row, tank_factors
 from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import restore_detector
 from tankwatch.detectors.view import Judgement
@@ -22,6 +24,7 @@ from tankwatch.quality.rules import (
 from tankwatch.settings import Settings
 from tankwatch.store.champions import Champion, find_champion, find_shadows
 from tankwatch.store.engine import Connection, Engine, reading
+from tankwatch.store.operators import load_labelled_alarms
 from tankwatch.store.plant import Channel, Tank, load_channels, load_limits, load_tanks
 from tankwatch.store.registry import load_artefact
 
@@ -67,13 +70,17 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a pass needs to know that is not a reading."""
+    """Everything a pass needs to know that is not a reading.
+
+    `factors` says by how much operators' labels raise the threshold of which tank id.
+    """
 
     tanks: dict[int, Tank]
     channels: tuple[Channel, ...]
     limits: dict[tuple[int, int], tuple[float | None, float | None]]
     primary: Scorer | None
     shadows: tuple[Scorer, ...]
+    factors: dict[int, float] = field(default_factory=dict)
 
     @property
     def scorers(self) -> tuple[Scorer, ...]:
@@ -81,8 +88,11 @@ class Plan:
         return (*((self.primary,) if self.primary else ()), *self.shadows)
 
 
-def load_plan(engine: Engine, settings: Settings) -> Plan:
-    """Return tanks, channels, limits, champions and shadows as they are now."""
+def load_plan(engine: Engine, settings: Settings, *, now: datetime | None = None) -> Plan:
+    """Return tanks, channels, limits, champions and shadows as they are.
+
+    Whoever scores gives `now`, as of which labels raise thresholds; without it none is raised.
+    """
     with reading(engine) as connection:
         names = (settings.detect.detector, *settings.detect.shadow)
         found = {name: _champion(connection, name) for name in names}
@@ -95,7 +105,23 @@ def load_plan(engine: Engine, settings: Settings) -> Plan:
             limits=load_limits(connection),
             primary=primary,
             shadows=tuple(beside),
+            factors=tank_factors(load_labelled_alarms(connection), now) if now else {},
         )
+
+
+def judge_all(plan: Plan, block: Block, tank_ids: Sequence[int]) -> dict[int, Judgement]:
+    """Return what each version says of a block, by its id, at the thresholds operators want."""
+    factors = factors_of(plan, tank_ids)
+    judged = {scorer.model_version_id: scorer.judge(block) for scorer in plan.scorers}
+    return {
+        version: replace(one, score=apply_factors(one.score, factors))
+        for version, one in judged.items()
+    }
+
+
+def factors_of(plan: Plan, tank_ids: Sequence[int]) -> Floats:
+    """Return by how much the threshold of each tank is raised, float64 (tanks,)."""
+    return factor_row(plan.factors, tank_ids)
 
 
 def lookback_steps(plan: Plan, settings: Settings) -> int:

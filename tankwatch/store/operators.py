@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, ForeignKey, String, Text, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tankwatch.core.feedback import LabelledAlarm
 from tankwatch.core.incident import IncidentState
 from tankwatch.core.stretches import Stretch, Why
 from tankwatch.errors import UsageError
@@ -103,6 +104,27 @@ def load_stretches(connection: Connection) -> list[Stretch]:
     worked_on = select(TankRow.tank_id, MaintenanceRow.from_at, MaintenanceRow.until_at)
     maintained = connection.execute(worked_on.join(MaintenanceRow, in_site))
     return found + [Stretch(tank, start, end, Why.MAINTENANCE) for tank, start, end in maintained]
+
+
+def load_labelled_alarms(connection: Connection) -> list[LabelledAlarm]:
+    """Return what operators said of alarms that a model raised; of several labels the last."""
+    query = (
+        select(
+            LabelRow.incident_id,
+            LabelRow.tank_id,
+            LabelRow.verdict,
+            LabelRow.labelled_at,
+            IncidentRow.peak_score,
+        )
+        .join(IncidentRow, IncidentRow.incident_id == LabelRow.incident_id)
+        .where(IncidentRow.model_version_id.is_not(None))
+        .order_by(LabelRow.label_id)
+    )
+    last = {row.incident_id: row for row in connection.execute(query)}
+    return [
+        LabelledAlarm(row.tank_id, row.verdict == REAL_FAULT, row.peak_score, row.labelled_at)
+        for row in last.values()
+    ]
 
 
 _BY_VERDICT = {REAL_FAULT: Why.REAL_FAULT, NOT_A_FAULT: Why.NOT_A_FAULT}

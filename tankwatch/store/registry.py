@@ -126,6 +126,8 @@ class ModelVersion:
     drift: float | None
     drift_at: datetime | None
     drift_note: str | None
+    shadow_from: datetime | None
+    shadow_until: datetime | None
 
 
 def store_model(

@@ -140,17 +140,6 @@ def load_version_scores(
     return _load(connection, "s.model_version_id = :version", tank_ids, given)
 
 
-def load_version_span(connection: Connection, model_version_id: int) -> tuple[int, int] | None:
-    """Return first and last scored step of a version, epoch milliseconds; None for no scores."""
-    column = ms_column(connection, "observed_at")
-    query = text(
-        f"SELECT min({column}), max({column}) FROM score "  # noqa: S608 - constants only
-        "WHERE model_version_id = :version"
-    )
-    first, last = connection.execute(query, {"version": model_version_id}).one()
-    return None if first is None else (int(first), int(last))
-
-
 def _load(
     connection: Connection, told: str, tank_ids: Sequence[int], given: Mapping[str, Any]
 ) -> ScoreRows:
