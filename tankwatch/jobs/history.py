@@ -10,7 +10,7 @@ from tankwatch.core.times import from_ms, to_ms
 from tankwatch.errors import ModelError
 from tankwatch.jobs.context import Context, load_block
 from tankwatch.jobs.exclusions import Excluded, exclude, list_excluded
-from tankwatch.jobs.scoring import load_plan
+from tankwatch.jobs.scoring import load_plant
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
 from tankwatch.store.operators import load_stretches
@@ -39,6 +39,7 @@ def load_history(context: Context, *, until: datetime | None) -> History:
     with reading(context.engine) as connection:
         marks = {mark.tank_id: mark for mark in load_watermarks(connection)}
         known = load_stretches(connection)
+        plan = load_plant(connection)
     if not marks:
         message = "there are no readings to train on: bring some in with `tankwatch ingest`"
         raise ModelError(message)
@@ -49,7 +50,6 @@ def load_history(context: Context, *, until: datetime | None) -> History:
     back_ms = timedelta(days=settings.train.history_days) // timedelta(milliseconds=1)
     first_ms = max(min(mark.first_reading_ms for mark in marks.values()), end_ms - back_ms)
     start_ms = step_floor(first_ms, settings.grid.step_s)
-    plan = load_plan(context.engine, settings)
     tanks = [tank for key, tank in plan.tanks.items() if key in marks]
     grid = Grid(start_ms, max((end_ms - start_ms) // context.step_ms, 0), settings.grid.step_s)
     block = load_block(context, tanks, plan.channels, grid)

@@ -13,6 +13,8 @@ from tankwatch.core.feedback import apply_factors, factor_row, tank_factors
 from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import restore_detector
 from tankwatch.detectors.view import Judgement
+from tankwatch.errors import ModelError
+from tankwatch.jobs.context import LOG
 from tankwatch.quality.rules import (
     ChannelRule,
     RuleVerdict,
@@ -93,20 +95,28 @@ def load_plan(engine: Engine, settings: Settings, *, now: datetime | None = None
 
     Whoever scores gives `now`, as of which labels raise thresholds; without it none is raised.
     """
+    names = (settings.detect.detector, *settings.detect.shadow)
     with reading(engine) as connection:
-        names = (settings.detect.detector, *settings.detect.shadow)
         found = {name: _champion(connection, name) for name in names}
         primary = found.pop(settings.detect.detector)
         beside = [scorer for scorer in found.values() if scorer is not None]
-        beside += [load_scorer(connection, shadow) for shadow in find_shadows(connection)]
-        return Plan(
-            tanks={tank.tank_id: tank for tank in load_tanks(connection)},
-            channels=tuple(load_channels(connection)),
-            limits=load_limits(connection),
+        return replace(
+            load_plant(connection),
             primary=primary,
-            shadows=tuple(beside),
+            shadows=(*beside, *_in_shadow(connection)),
             factors=tank_factors(load_labelled_alarms(connection), now) if now else {},
         )
+
+
+def load_plant(connection: Connection) -> Plan:
+    """Return tanks, channels and limits without any version, for whoever does not score."""
+    return Plan(
+        tanks={tank.tank_id: tank for tank in load_tanks(connection)},
+        channels=tuple(load_channels(connection)),
+        limits=load_limits(connection),
+        primary=None,
+        shadows=(),
+    )
 
 
 def judge_all(plan: Plan, block: Block, tank_ids: Sequence[int]) -> dict[int, Judgement]:
@@ -230,6 +240,17 @@ def _rule_source(verdict: RuleVerdict, row: int, new: slice, settings: Settings)
 def _champion(connection: Connection, detector: str) -> Scorer | None:
     champion = find_champion(connection, detector)
     return None if champion is None else load_scorer(connection, champion)
+
+
+def _in_shadow(connection: Connection) -> list[Scorer]:
+    """Return the versions in shadow; one that cannot score must not keep the champion from it."""
+    scorers = []
+    for shadow in find_shadows(connection):
+        try:
+            scorers.append(load_scorer(connection, shadow))
+        except ModelError as error:
+            LOG.warning("shadow cannot score", error=str(error))
+    return scorers
 
 
 def load_scorer(connection: Connection, champion: Champion) -> Scorer:
