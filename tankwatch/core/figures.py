@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 SECONDS_PER_MONTH = 30 * 86_400
 # A rate this much higher is taken for the same: one alarm more or less is chance.
 _AS_GOOD = 1.1
+# What has learned more of normal behaviour sees a little less; half as much is another matter.
+_AS_KEEN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,16 @@ class Figures:
         tank_months: judged time, of 30 days.
         found: confirmed faults that would have alarmed.
         real: confirmed faults in the stretch.
+        seen: test disturbances that would have alarmed.
+        tested: test disturbances.
     """
 
     alarms: int
     tank_months: float
     found: int = 0
     real: int = 0
+    seen: int = 0
+    tested: int = 0
 
     def __add__(self, other: "Figures") -> "Figures":
         """Return the figures of both stretches together."""
@@ -59,6 +65,8 @@ class Figures:
             self.tank_months + other.tank_months,
             self.found + other.found,
             self.real + other.real,
+            self.seen + other.seen,
+            self.tested + other.tested,
         )
 
     @property
@@ -119,10 +127,11 @@ def count_found(score: NDArray[np.floating[Any]], faults: Sequence[Fault], on_de
 def no_worse(new: Figures, old: Figures, *, budget: float) -> bool:
     """Return whether `new` may replace `old`.
 
-    It finds as many confirmed faults, and its false alarms are as few, or within the budget that
-    the old one was fitted to.
+    It finds as many confirmed faults, is not blind to test disturbances that the old one sees, and
+    its false alarms are as few, or within the budget that the old one was fitted to.
     """
-    return new.found >= old.found and new.rate <= max(old.rate * _AS_GOOD, budget)
+    few = new.rate <= max(old.rate * _AS_GOOD, budget)
+    return few and new.found >= old.found and new.seen >= _AS_KEEN * old.seen
 
 
 def _runs(above: NDArray[np.bool_]) -> list[tuple[int, int]]:

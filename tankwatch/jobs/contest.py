@@ -14,7 +14,8 @@ from tankwatch.detectors.base import Detector
 from tankwatch.errors import ModelError
 from tankwatch.jobs.context import Context, load_block
 from tankwatch.jobs.history import History
-from tankwatch.jobs.scoring import Scorer, load_scorer
+from tankwatch.jobs.probe import Judge, count_seen, make_probes
+from tankwatch.jobs.scoring import load_scorer
 from tankwatch.settings import Settings
 from tankwatch.shaping.windows import split_time
 from tankwatch.store.champions import find_champion
@@ -75,18 +76,22 @@ def compare_with_champion(
     if not both.any():
         return Decision("the model in use judges none of these tanks", key, promoted=True)
     rule = alarm_rule(context.settings)
-    new, old = (figures(np.where(both, one, np.nan), rule) for one in (score, old_score))
-    if faults := _confirmed_faults(context, history, block, champion):
-        whole = load_block(
-            context,
-            history.tanks,
-            history.channels,
-            Grid(block.start_ms, block.steps, block.step_s),
+    judges = (_judge_of(candidate, history), lambda given: champion.judge(given).score)
+    shared = [row for row, name in enumerate(block.tanks) if name in champion.tanks]
+    look_back = max(candidate.context_steps, champion.detector.context_steps)
+    probes = make_probes(block, look_back, shared)
+    faults = _confirmed_faults(context, history, block, shared)
+    whole = _whole(context, history, block) if faults else block
+    new, old = (
+        replace(
+            figures(np.where(both, own, np.nan), rule),
+            found=count_found(judge(whole), faults, rule.on_delay) if faults else 0,
+            real=len(faults),
+            seen=count_seen(judge, probes, rule.on_delay),
+            tested=len(probes.tanks),
         )
-        judged = (candidate.judge(whole.values, whole.mask).score, champion.judge(whole).score)
-        seen = [count_found(each, faults, rule.on_delay) for each in judged]
-        new = replace(new, found=seen[0], real=len(faults))
-        old = replace(old, found=seen[1], real=len(faults))
+        for judge, own in zip(judges, (score, old_score), strict=True)
+    )
     promoted = no_worse(new, old, budget=champion.detector.budget)
     reason = told(new, old, promoted=promoted)
     if not promoted and candidate.budget > champion.detector.budget:
@@ -97,22 +102,38 @@ def compare_with_champion(
 def told(new: Figures, old: Figures, *, promoted: bool, time: str = "held-out time") -> str:
     """Return both versions' figures as a sentence that is stored and shown."""
     faults = f"finds {new.found} of {new.real} confirmed faults, the model in use {old.found}"
+    tests = f"; sees {new.seen} of {new.tested} test disturbances, the model in use {old.seen}"
     return (
         f"{'no worse' if promoted else 'worse'} than the model in use on {new.tank_months:.2f} "
         f"tank-months of {time}: {new.rate:.2f} false alarms per tank-month against "
         f"{old.rate:.2f}; {faults if new.real else 'no confirmed fault lies in it'}"
+        f"{tests if new.tested else ''}"
     )
 
 
+def _judge_of(candidate: Detector, history: History) -> Judge:
+    place = {name: row for row, name in enumerate(history.block.tanks)}
+
+    def judge(block: Block) -> Scores:
+        rows = [place[name] for name in block.tanks]
+        return candidate.judge(block.values, block.mask, rows=rows).score
+
+    return judge
+
+
+def _whole(context: Context, history: History, block: Block) -> Block:
+    """Return a held-out block with what the clean history leaves out."""
+    grid = Grid(block.start_ms, block.steps, block.step_s)
+    return load_block(context, history.tanks, history.channels, grid)
+
+
 def _confirmed_faults(
-    context: Context, history: History, block: Block, champion: Scorer
+    context: Context, history: History, block: Block, shared: Sequence[int]
 ) -> Sequence[Fault]:
     """Return the faults that an operator confirmed in a block, of tanks that both versions know."""
     with reading(context.engine) as connection:
         stretches = load_stretches(connection)
-    rows = {
-        tank.tank_id: row for row, tank in enumerate(history.tanks) if tank.name in champion.tanks
-    }
+    rows = {history.tanks[row].tank_id: row for row in shared}
     faults = []
     for one in stretches:
         if one.why is not Why.REAL_FAULT or one.tank_id not in rows:

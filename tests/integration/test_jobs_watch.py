@@ -93,7 +93,7 @@ def test_an_error_is_stored_with_its_run_and_leaves_the_daemon_alive(
 
 
 def test_every_job_of_the_daemon_runs_and_is_recorded(engine: Engine, tmp_path: Path) -> None:
-    context = make_context(engine, make_settings(tmp_path))
+    context = make_context(engine, make_settings(tmp_path, train={"every_days": 1e-9}))
     store(engine, quiet_values(2, 900), slice(0, 900))
     for job in jobs(context):
         run_job(context, job)

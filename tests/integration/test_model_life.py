@@ -161,6 +161,26 @@ def test_a_candidate_that_misses_a_confirmed_fault_is_not_used(
     assert "finds 0 of 1 confirmed faults, the model in use 1" in blind.reason
 
 
+def test_a_candidate_that_sees_nothing_any_more_is_not_used(engine: Engine, tmp_path: Path) -> None:
+    context = make_context(engine, make_settings(tmp_path))
+    store(engine, quiet_values(3, 2000), slice(0, 2000))
+    train(context, "robust_z", now=at(2000), until=at(1600))
+    history = load_history(context, until=None)
+    candidate = RobustZBaseline().fit(history.block.values, history.block.mask)
+    late = held_out_block(candidate, history)
+    score = candidate.judge(late.values, late.mask).score
+    keen = compare_with_champion(context, candidate, history, score)
+    # Four places, two channels, three tanks.
+    assert keen.promoted
+    assert "sees 24 of 24 test disturbances" in keen.reason
+    level = candidate.threshold_.level * 100
+    candidate.threshold_ = Threshold(level, 1, candidate.threshold_.tank_months)
+    blind = compare_with_champion(context, candidate, history, score / np.float32(100))
+    assert not blind.promoted
+    assert "0.00 false alarms per tank-month against" in blind.reason
+    assert "sees 0 of 24 test disturbances" in blind.reason
+
+
 def test_a_damaged_champion_is_replaced(engine: Engine, tmp_path: Path) -> None:
     context = make_context(engine, make_settings(tmp_path))
     store(engine, quiet_values(2, 1000), slice(0, 1000))

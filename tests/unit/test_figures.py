@@ -54,5 +54,7 @@ def test_a_candidate_must_find_as_much_with_as_few_false_alarms() -> None:
     assert no_worse(Figures(4, 2.0, found=1, real=2), old, budget=0.5)
     assert not no_worse(Figures(5, 2.0, found=2, real=2), old, budget=0.5)
     assert not no_worse(Figures(0, 2.0, found=0, real=2), old, budget=0.5)
+    assert no_worse(Figures(0, 2.0, seen=5, tested=10), Figures(0, 2.0, seen=10), budget=0.5)
+    assert not no_worse(Figures(0, 2.0, seen=4, tested=10), Figures(0, 2.0, seen=10), budget=0.5)
     # Within the budget is no worse, though the model in use happened to be silent.
     assert no_worse(Figures(1, 2.0), Figures(0, 2.0), budget=0.5)
