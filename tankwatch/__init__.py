@@ -2,8 +2,8 @@
 
 The detectors are scikit-learn style estimators over blocks ``(tanks, steps, channels)``::
 
-    from tankwatch import LSTMAutoencoder
-    detector = LSTMAutoencoder(window=60, budget=0.5, random_state=0).fit(X_train)
+    from tankwatch import FusedDetector
+    detector = FusedDetector(budget=0.5, random_state=0).fit(X_train)
     scores = detector.score_samples(X_new)      # (tanks, steps), 1.0 is the threshold
 """
 
@@ -12,14 +12,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tankwatch.detectors.autoencoder import LSTMAutoencoder
-    from tankwatch.detectors.baselines import PCABaseline, RobustZBaseline
+    from tankwatch.detectors.baselines import (
+        IsolationForestBaseline,
+        PCABaseline,
+        RobustZBaseline,
+    )
+    from tankwatch.detectors.forecaster import LSTMForecaster
+    from tankwatch.detectors.fused import FusedDetector
 
 __version__ = "0.1.0"
-__all__ = ["LSTMAutoencoder", "PCABaseline", "RobustZBaseline", "__version__"]
+__all__ = [
+    "FusedDetector",
+    "IsolationForestBaseline",
+    "LSTMAutoencoder",
+    "LSTMForecaster",
+    "PCABaseline",
+    "RobustZBaseline",
+    "__version__",
+]
 
 # Loaded when asked for: a command that needs no detector should not wait for scikit-learn.
 _HOMES = {
+    "FusedDetector": "tankwatch.detectors.fused",
+    "IsolationForestBaseline": "tankwatch.detectors.baselines",
     "LSTMAutoencoder": "tankwatch.detectors.autoencoder",
+    "LSTMForecaster": "tankwatch.detectors.forecaster",
     "PCABaseline": "tankwatch.detectors.baselines",
     "RobustZBaseline": "tankwatch.detectors.baselines",
 }

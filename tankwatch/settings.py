@@ -24,6 +24,7 @@ def _known_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+DetectorName = Literal["fused", "forecaster", "autoencoder", "robust_z", "pca", "isolation_forest"]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 
 
@@ -114,7 +115,7 @@ class Grid(Section):
 
 
 class Model(Section):
-    """The sequence autoencoder."""
+    """The networks: the sequence autoencoder, and the stateful forecaster of the default."""
 
     window: int = _setting(60, "Steps in a window.", unit="steps", ge=4, le=2880)
     units: tuple[int, ...] = _setting((32, 16), "Cells in each encoder layer; the decoder mirrors.")
@@ -128,6 +129,16 @@ class Model(Section):
     )
     max_windows: int = _setting(
         6000, "Training windows sampled from history.", unit="windows", ge=16, le=10_000_000
+    )
+    forecaster_units: tuple[int, ...] = _setting((32,), "Cells in each layer of the forecaster.")
+    forecaster_epochs: int = _setting(
+        12, "Most passes of the forecaster over its series.", ge=1, le=10_000
+    )
+    forecaster_steps: int = _setting(
+        800_000,
+        "Tank-steps that the forecaster learns from in an epoch, however large the fleet.",
+        unit="steps",
+        ge=1000,
     )
     seed: int = _setting(0, "Seed of everything random in training.", ge=0, le=2**31 - 1)
 
@@ -149,15 +160,23 @@ class Train(Section):
         0.5, "Alarm budget that the threshold is fitted to.", unit="1/(tank month)", gt=0, le=1000
     )
     timeout_s: float = _setting(7200.0, "A training that takes longer is ended.", unit="s", gt=0)
+    every_days: float = _setting(1.0, "Time between trainings.", unit="days", gt=0, le=3650)
+    settle_hours: float = _setting(24.0, "First time of a new tank, left out.", unit="h", ge=0)
+    warm_start: bool = _setting(
+        default=True, help_text="Start from the weights of the model in use if they fit."
+    )
+    drift_days: float = _setting(7.0, "Scores that drift is looked for in.", unit="days", gt=0)
+    drift_psi: float = _setting(0.25, "Population stability index that asks for training.", gt=0)
+    drift_tank_share: float = _setting(
+        0.25, "Share of tanks above it that asks for training, too.", gt=0, le=1
+    )
 
 
 class Detect(Section):
     """When a score becomes an episode and an episode an incident."""
 
-    detector: Literal["autoencoder", "robust_z", "pca"] = _setting(
-        "autoencoder", "Detector whose scores open incidents."
-    )
-    shadow: tuple[Literal["autoencoder", "robust_z", "pca"], ...] = _setting(
+    detector: DetectorName = _setting("fused", "Detector whose scores open incidents.")
+    shadow: tuple[DetectorName, ...] = _setting(
         (), "Detectors that are scored and stored beside it and never alarm."
     )
     on_delay_steps: int = _setting(
@@ -212,6 +231,7 @@ class Schedule(Section):
     detect_s: float = _setting(60.0, "Score what is new.", unit="s", gt=0, le=86_400)
     deliver_s: float = _setting(10.0, "Send what is queued.", unit="s", gt=0, le=86_400)
     train_at: ClockTime = _setting("02:30", "Nightly training, in the plant's zone.", unit="HH:MM")
+    drift_at: ClockTime = _setting("02:00", "Nightly look for drift.", unit="HH:MM")
     housekeeping_at: ClockTime = _setting("03:45", "Nightly clean-up.", unit="HH:MM")
 
 

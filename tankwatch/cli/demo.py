@@ -91,7 +91,7 @@ def demo(
         options = file_options(context.engine, loaded, now=now)
         stored = accept_file(intake_of(context.engine, loaded), history, options, now=now)
         tell(f"   {stored.stored:,} readings stored")
-        tell("2. training the sequence autoencoder on them (about half a minute)")
+        tell("2. training on them (about half a minute)")
         result = train_shown(context, loaded.detect.detector)
         tell(f"   version {result.model_version_id}: {result.train_windows:,} windows learned")
         tell("3. two days with faults, replayed hour by hour: drop folder, detect, deliver")

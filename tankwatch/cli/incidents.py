@@ -7,11 +7,17 @@ import typer
 
 from tankwatch import clock
 from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
+from tankwatch.core.feedback import tank_factors
 from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.errors import UsageError
 from tankwatch.store.engine import reading, writing
 from tankwatch.store.incidents import StoredIncident, apply_event, load_incidents
-from tankwatch.store.operators import NOT_A_FAULT, REAL_FAULT, store_label
+from tankwatch.store.operators import (
+    NOT_A_FAULT,
+    REAL_FAULT,
+    load_labelled_alarms,
+    store_label,
+)
 from tankwatch.store.runs import write_audit
 from tankwatch.store.transitions import load_transitions
 
@@ -74,12 +80,13 @@ def close(
 
 def label(
     number: Number,
-    verdict: Annotated[str, typer.Argument(help="not_a_fault or real_fault.")],
+    verdict: Annotated[str, typer.Argument(help="not_a_fault or real_fault (real for short).")],
     cause: Annotated[str, typer.Option(help="What it was.")] = "",
     by: By = "",
     json: JsonFlag = False,
 ) -> None:
-    """Say what an incident really was; training learns from it."""
+    """Say what an incident really was; training and the tank's threshold learn from it."""
+    verdict = REAL_FAULT if verdict == "real" else verdict
     if verdict not in {NOT_A_FAULT, REAL_FAULT}:
         message = f"{verdict!r} is no verdict: say {NOT_A_FAULT} or {REAL_FAULT}"
         raise UsageError(message)
@@ -94,10 +101,13 @@ def label(
             subject=f"incident {number}",
             detail=f"{verdict} {cause}".strip(),
         )
+        tank_id = load_incidents(connection, ids=[number])[0].tank_id
+        factor = tank_factors(load_labelled_alarms(connection), now).get(tank_id, 1.0)
     if json:
-        print_json({"incident": number, "verdict": verdict})
+        print_json({"incident": number, "verdict": verdict, "threshold_factor": factor})
     else:
-        OUTPUT.print(f"incident {number}: {verdict}")
+        raised = f"; its tank's threshold is now {factor:.2f} times what was learned"
+        OUTPUT.print(f"incident {number}: {verdict}{raised if factor > 1 else ''}")
 
 
 def _move(number: int, event: IncidentEvent, *, by: str, reason: str, json: bool) -> None:

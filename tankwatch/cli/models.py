@@ -6,15 +6,14 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from tankwatch import clock
+from tankwatch.cli import versions
 from tankwatch.cli.common import ERRORS, OUTPUT, JsonFlag, opened, print_json, print_table
 from tankwatch.core.times import human_duration, parse_time
-from tankwatch.errors import ModelError, UsageError
 from tankwatch.jobs.context import Context, recorded
 from tankwatch.jobs.train import TrainResult, train
 from tankwatch.models.child import Progress as Epoch
-from tankwatch.store.engine import reading, writing
-from tankwatch.store.registry import ModelState, load_versions, promote
-from tankwatch.store.runs import write_audit
+from tankwatch.store.engine import reading
+from tankwatch.store.registry import load_versions
 
 models = typer.Typer(help="Model versions.", no_args_is_help=True)
 
@@ -22,12 +21,16 @@ models = typer.Typer(help="Model versions.", no_args_is_help=True)
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("train")(train_command)
+    versions.register(models)
     app.add_typer(models, name="models")
 
 
 def train_command(
     detector: Annotated[
-        str, typer.Option(help="autoencoder, robust_z or pca (default: as the settings say).")
+        str,
+        typer.Option(
+            help="Detector to train, for instance fused or pca (default: as the settings say)."
+        ),
     ] = "",
     until: Annotated[str, typer.Option(help="Learn from readings before this time only.")] = "",
     json: JsonFlag = False,
@@ -87,11 +90,20 @@ def train_shown(context: Context, detector: str, *, until: str = "") -> TrainRes
 def list_models(json: JsonFlag = False) -> None:
     """Show every model version, the newest first."""
     with opened() as context, reading(context.engine) as connection:
-        versions = load_versions(connection)
+        found = load_versions(connection)
     if json:
-        print_json(versions)
+        print_json(found)
         return
-    columns = ("version", "detector", "state", "trained", "tanks", "held-out error", "reason")
+    columns = (
+        "version",
+        "detector",
+        "state",
+        "trained",
+        "tanks",
+        "held-out error",
+        "drift",
+        "reason",
+    )
     rows = [
         (
             v.model_version_id,
@@ -100,63 +112,9 @@ def list_models(json: JsonFlag = False) -> None:
             v.trained_at,
             v.tanks,
             v.validation_error,
+            v.drift,
             v.reason,
         )
-        for v in versions
+        for v in found
     ]
     print_table(columns, rows, empty="no model yet: `tankwatch train`")
-
-
-@models.command("promote")
-def promote_model(
-    version: Annotated[int, typer.Argument(help="Version to use from now on.")],
-    reason: Annotated[str, typer.Option(help="Why; stored.")],
-    json: JsonFlag = False,
-) -> None:
-    """Use a version from now on; scores of other versions are kept."""
-    with opened() as context:
-        _use(context, version, reason=reason, action="promote")
-    _tell(version, json)
-
-
-@models.command("rollback")
-def roll_back(
-    detector: Annotated[str, typer.Argument(help="Detector to roll back.")] = "autoencoder",
-    reason: Annotated[str, typer.Option(help="Why; stored.")] = "rolled back by hand",
-    json: JsonFlag = False,
-) -> None:
-    """Use the version again that was in use before; past scores are kept."""
-    with opened() as context:
-        with reading(context.engine) as connection:
-            versions = load_versions(connection, detector)
-        used = [v for v in versions if v.promoted_at is not None]
-        before = [v for v in used if v.state is ModelState.RETIRED]
-        if not before:
-            message = f"{detector} has no earlier version that was in use: see `models list`"
-            raise ModelError(message)
-        newest = max(before, key=lambda v: (v.promoted_at or v.trained_at, v.model_version_id))
-        _use(context, newest.model_version_id, reason=reason, action="rollback")
-    _tell(newest.model_version_id, json)
-
-
-def _use(context: Context, version: int, *, reason: str, action: str) -> None:
-    if not reason.strip():
-        message = "say why with --reason: it is stored with the version"
-        raise UsageError(message)
-    with writing(context.engine) as connection:
-        promote(connection, version, at=clock.now(), reason=reason)
-        write_audit(
-            connection,
-            at=clock.now(),
-            actor="command line",
-            action=action,
-            subject=f"model version {version}",
-            detail=reason,
-        )
-
-
-def _tell(version: int, json: bool) -> None:
-    if json:
-        print_json({"model_version": version})
-    else:
-        OUTPUT.print(f"version {version} scores from the next pass on")

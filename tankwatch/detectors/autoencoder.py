@@ -89,6 +89,7 @@ class LSTMAutoencoder(Detector):
     on_progress: Callable[[Progress], None] | None = None
     should_stop: Callable[[], bool] | None = None
     timeout_s: float = float("inf")
+    warm_start_: bytes | None = None  # a `.keras` archive to start from; other shapes are ignored
 
     keras_: bytes | None = None
     onnx_: bytes | None = None
@@ -120,6 +121,7 @@ class LSTMAutoencoder(Detector):
             on_progress=self.on_progress,
             should_stop=self.should_stop,
             timeout_s=self.timeout_s,
+            warm_start=self.warm_start_,
         )
         self.keras_, self.onnx_ = trained.keras, trained.onnx
         self.held_out_error_ = min(epoch.held_out_loss for epoch in trained.history)

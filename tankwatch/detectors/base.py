@@ -243,6 +243,8 @@ def _shared_out(view: View, relative: NDArray[np.float64]) -> Floats:
 
 def _direction(view: View, channel: NDArray[np.int64]) -> NDArray[np.int64]:
     residual = _taken(np.nan_to_num(view.residual, nan=0.0), channel)
+    if view.feature_channels is not None:
+        return np.sign(residual).astype(np.int64)
     error = np.sqrt(_taken(np.nan_to_num(view.contribution, nan=0.0), channel))
     clear = np.abs(residual) > _CLEAR_SHARE * error
     return np.where(clear, np.sign(residual), 0).astype(np.int64)

@@ -4,12 +4,22 @@ from typing import Any
 
 from tankwatch.detectors.autoencoder import LSTMAutoencoder
 from tankwatch.detectors.base import Detector
-from tankwatch.detectors.baselines import PCABaseline, RobustZBaseline
+from tankwatch.detectors.baselines import IsolationForestBaseline, PCABaseline, RobustZBaseline
+from tankwatch.detectors.forecaster import ForecastingDetector, LSTMForecaster
+from tankwatch.detectors.fused import FusedDetector
 from tankwatch.errors import ModelError
 from tankwatch.settings import Settings
 
 DETECTORS: dict[str, type[Detector]] = {
-    detector.name: detector for detector in (LSTMAutoencoder, RobustZBaseline, PCABaseline)
+    detector.name: detector
+    for detector in (
+        FusedDetector,
+        LSTMForecaster,
+        LSTMAutoencoder,
+        RobustZBaseline,
+        PCABaseline,
+        IsolationForestBaseline,
+    )
 }
 
 
@@ -41,7 +51,17 @@ def build_detector(name: str, settings: Settings) -> Detector:
             random_state=model.seed,
             **common,
         )
-    return _class(name)(**common)
+    kind = _class(name)
+    if issubclass(kind, ForecastingDetector):
+        return kind(
+            units=model.forecaster_units,
+            cell=model.cell,
+            epochs=model.forecaster_epochs,
+            max_steps=model.forecaster_steps,
+            random_state=model.seed,
+            **common,
+        )
+    return kind(**common)
 
 
 def restore_detector(name: str, manifest: dict[str, Any], graph: bytes | None) -> Detector:
@@ -51,9 +71,9 @@ def restore_detector(name: str, manifest: dict[str, Any], graph: bytes | None) -
         ModelError: there is no detector of this name, or its network is missing.
     """
     detector = _class(name)(**manifest["parameters"]).restore(manifest)
-    if isinstance(detector, LSTMAutoencoder):
+    if isinstance(detector, LSTMAutoencoder | ForecastingDetector):
         if graph is None:
-            message = "the stored autoencoder has no network: train again with `tankwatch train`"
+            message = f"the stored {name} has no network: train again with `tankwatch train`"
             raise ModelError(message)
         detector.onnx_ = graph
     return detector

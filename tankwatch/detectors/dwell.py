@@ -110,4 +110,4 @@ def noise_of(values: Doubles) -> float:
     if values.size < 2:
         return 0.0
     three_quarters = float(np.quantile(np.abs(np.diff(values)), 0.75))
-    return three_quarters / 1.15 / np.sqrt(2.0)
+    return float(three_quarters / 1.15 / np.sqrt(2.0))

@@ -16,6 +16,7 @@ from tankwatch.shaping.windows import hold_fill
 _SURPRISE_SPAN = 30
 _LEAST_STAY = 90.0
 _LEAST_NOISE = 0.05
+_TILTED = 0.7
 
 
 class FusedDetector(ForecastingDetector):
@@ -42,7 +43,6 @@ class FusedDetector(ForecastingDetector):
         self.level_ = learn_level(filled, mask, self.groups_, border=border)
         tanks, _, channels = scaled.shape
         early, known = filled[:, :border], mask[:, :border]
-        self.stays_ = []
         noise = np.array(
             [
                 [noise_of(early[tank, known[tank, :, c], c]) for c in range(channels)]
@@ -90,10 +90,12 @@ class FusedDetector(ForecastingDetector):
         views = [np.where(mask, view, np.nan) for view in (np.sqrt(rough), distance, stay)]
         errors = np.concatenate(views, axis=2).astype(np.float32)
         channels = held.shape[2]
+        # Noise has no direction: one is told only where the level itself is near its edge.
+        tilt = np.where(np.nan_to_num(distance) > _TILTED, left, 0.0)
         return View(
             errors,
-            (left**2).astype(np.float32),
-            left.astype(np.float32),
+            np.abs(tilt).astype(np.float32),
+            tilt.astype(np.float32),
             expected.astype(np.float32),
             tuple(range(channels)) * len(views),
         )

@@ -67,10 +67,15 @@ class Level:
         memory["level"] = smooth[:, -1].copy()
         site = site_basis(held, mask, np.where(places >= 0, self.groups[rows], -1), memory)
         weights = np.where(self.by_site[None, :, None], self.weights[rows], 0.0)
-        share = np.einsum("tcb,tscb->tsc", weights, site)
+        share = np.einsum("tcb,tscb->tsc", weights, np.nan_to_num(site))
         expected = share + self.middle[rows][:, None]
         residual = smooth - expected
-        return np.abs(residual) / self.half[rows][:, None], residual, expected
+        distance = np.abs(residual) / self.half[rows][:, None]
+        lost = self.by_site & np.isnan(site[..., 1])  # no siblings here to be judged beside
+        distance, residual, expected = (
+            np.where(lost, np.nan, part) for part in (distance, residual, expected)
+        )
+        return distance, residual, expected
 
     def to_json(self) -> dict[str, Any]:
         """Return what was learned as plain values."""
@@ -82,8 +87,10 @@ class Level:
         """Return what `to_json` gave."""
         return cls(
             np.array(stored["groups"], dtype=np.int64),
-            *(np.array(stored[name]) for name in ("weights", "middle", "half")),
-            np.array(stored["by_site"], dtype=bool),
+            weights=np.array(stored["weights"]),
+            middle=np.array(stored["middle"]),
+            half=np.array(stored["half"]),
+            by_site=np.array(stored["by_site"], dtype=bool),
         )
 
 
@@ -91,7 +98,7 @@ def site_basis(held: Doubles, mask: Mask, groups: NDArray[np.int64], memory: Mem
     """Return constant, site's middle and its slow means, float64 (tanks, steps, channels, 4).
 
     The middle is the median of the known scaled values of a site's tanks, held where fewer than
-    five are known; a site that never had five moves nobody: zeros.
+    five are known; NaN for a site that never had five.
     """
     tanks, steps, channels = held.shape
     middle = np.full((tanks, steps, channels), np.nan)
@@ -105,7 +112,7 @@ def site_basis(held: Doubles, mask: Mask, groups: NDArray[np.int64], memory: Mem
     middle = _carried(middle, memory["site"][:, 0])
     parts = [np.ones_like(middle), middle]
     for index, span in enumerate(SITE_SPANS, start=1):
-        parts.append(ewma(middle, span, memory["site"][:, index]))
+        parts.append(_slow(middle, span, memory["site"][:, index]))
     memory["site"] = np.stack([part[:, -1] for part in parts[1:]], axis=1)
     return np.stack(parts, axis=-1)
 
@@ -124,7 +131,7 @@ def learn_level(held: Doubles, mask: Mask, groups: NDArray[np.int64], *, border:
         "level": np.full((tanks, channels), np.nan),
         "site": np.full((tanks, 1 + len(SITE_SPANS), channels), np.nan),
     }
-    basis = site_basis(held, mask, groups, memory)
+    basis = np.nan_to_num(site_basis(held, mask, groups, memory))
     smooth = ewma(held, SPAN, memory["level"])
     weights = _shares(held[:, :border], basis[:, :border], mask[:, :border])
     has_site = np.array([(groups == group).sum() >= FEWEST_SIBLINGS for group in groups])
@@ -137,6 +144,15 @@ def learn_level(held: Doubles, mask: Mask, groups: NDArray[np.int64], *, border:
         better = np.exp(np.nanmean(np.log(gain[has_site]), axis=0)) < _SITE_HELPS
     middle = np.where(better, by_site[0], own[0])
     return Level(groups, weights, middle, np.where(better, by_site[1], own[1]), better)
+
+
+def _slow(middle: Doubles, span: int, before: Doubles) -> Doubles:
+    """Return the slow mean of a site's middle, beginning where that begins to be known."""
+    first = np.isnan(before) & np.isfinite(middle).any(axis=1)
+    start = np.take_along_axis(middle, np.isfinite(middle).argmax(axis=1)[:, None], axis=1)[:, 0]
+    begun = np.where(first, start, before)
+    filled = np.where(np.isfinite(middle), middle, np.nan_to_num(begun)[:, None])
+    return np.where(np.isfinite(middle), ewma(filled, span, begun), np.nan)
 
 
 def _shares(held: Doubles, basis: Doubles, mask: Mask) -> Doubles:
@@ -184,8 +200,8 @@ def _spread(values: Doubles, middle: Doubles, mask: Mask, border: int) -> Double
 
 
 def _carried(values: Doubles, before: Doubles) -> Doubles:
-    """Return values with the last finite one held, `before` (or 0) where there was none yet."""
+    """Return values with the last finite one held, `before` where there was none yet."""
     steps = np.arange(values.shape[1])[None, :, None]
     newest = np.maximum.accumulate(np.where(np.isfinite(values), steps, -1), axis=1)
     taken = np.take_along_axis(values, np.maximum(newest, 0), axis=1)
-    return np.where(newest >= 0, taken, np.nan_to_num(before, nan=0.0)[:, None])
+    return np.where(newest >= 0, taken, before[:, None])

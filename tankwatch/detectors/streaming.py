@@ -24,6 +24,7 @@ Memory = dict[str, NDArray[np.float64]]
 
 RESET_STEPS = 60
 WARM_STEPS = 60
+CONTEXT_STEPS = 1500
 
 
 class StreamingDetector(Detector):
@@ -37,8 +38,8 @@ class StreamingDetector(Detector):
 
     @property
     def context_steps(self) -> int:
-        """Return how many steps a tank without a memory is led in by."""
-        return 480
+        """Return how many steps lead in a tank without a memory."""
+        return CONTEXT_STEPS
 
     @abstractmethod
     def _layout(self, channels: int) -> dict[str, tuple[int, ...]]:
@@ -118,9 +119,9 @@ class StreamingDetector(Detector):
 
     def _walk(self, scaled: Floats, mask: Mask, places: NDArray[np.int64], memory: Memory) -> View:
         """Return the view of a stretch, tanks beginning anew where they were silent for long."""
-        known = mask.any(axis=2)
+        known = np.asarray(mask.any(axis=2))
         silent = _silence(known, memory["silent"][:, 0])
-        resets = silent == RESET_STEPS
+        resets = np.asarray(silent == RESET_STEPS)
         borders = sorted({0, *np.flatnonzero(resets.any(axis=0)).tolist(), scaled.shape[1]})
         views = []
         for first, last in pairwise(borders):

@@ -41,8 +41,8 @@ class Surprise:
     @staticmethod
     def layout(channels: int, state_size: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each part of a tank's memory."""
-        parts = ("slow", "mean", "scale", "known")
-        return {"network": (state_size,)} | dict.fromkeys(parts, (channels,))
+        each: tuple[int, ...] = (channels,)
+        return {"network": (state_size,), **dict.fromkeys(("slow", "mean", "scale", "known"), each)}
 
     @staticmethod
     def begin(memory: Memory, rows: NDArray[np.bool_]) -> None:

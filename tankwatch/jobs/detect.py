@@ -15,6 +15,7 @@ from tankwatch.core.block import Block
 from tankwatch.core.episodes import Change, TankEvent, fold
 from tankwatch.core.times import to_ms
 from tankwatch.detectors.view import Judgement
+from tankwatch.jobs.carry import Carried, is_led_in, judge_new, load_memories, memory_kind
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.incidents import apply_events
 from tankwatch.jobs.memory import KIND, TankMemory
@@ -55,11 +56,12 @@ class Judged:
     judgements: dict[int, Judgement]
     memories: dict[int, TankMemory]
     events: dict[int, list[TankEvent]]
+    carried: dict[int, Carried]
 
 
 def detect(context: Context, *, now: datetime) -> PassResult:
     """Score everything that is new as of `now`, and return what was done."""
-    plan = load_plan(context.engine, context.settings)
+    plan = load_plan(context.engine, context.settings, now=now)
     result = PassResult()
     while not context.stop.is_set():
         stretches = next_round(context, now=now)
@@ -121,18 +123,20 @@ def final_until(mark: Watermark, context: Context, *, now: datetime) -> int:
 
 def judge(context: Context, plan: Plan, stretches: Sequence[Stretch]) -> Judged:
     """Load the block of a round, and return what rules and detectors say and what follows."""
-    block = load_stretches(context, plan, stretches)
     tank_ids = [stretch.tank_id for stretch in stretches]
     with reading(context.engine) as connection:
         stored = load_states(connection, KIND)
+        carried = load_memories(connection, plan)
+    led_in = is_led_in(carried, {stretch.tank_id: stretch.from_ms for stretch in stretches})
+    block = load_stretches(context, plan, stretches, led_in=led_in)
+    new_of = [new_steps(block, stretch) for stretch in stretches]
     memories = {tank: TankMemory.from_json(stored.get(tank)) for tank in tank_ids}
-    judgements = {s.model_version_id: s.judge(block) for s in plan.scorers}
+    judgements, carried = judge_new(plan, block, tank_ids, new_of, carried)
     primary = judgements[plan.primary.model_version_id] if plan.primary else None
     seen = np.array([[name in memories[t].seen for name in block.channels] for t in tank_ids])
     verdicts = judge_rules(block, plan, context.settings, tank_ids=tank_ids, seen=seen)
     events = {}
-    for row, stretch in enumerate(stretches):
-        new = new_steps(block, stretch)
+    for row, (stretch, new) in enumerate(zip(stretches, new_of, strict=True)):
         memory = memories[stretch.tank_id]
         events[stretch.tank_id] = fold(
             memory.state,
@@ -143,7 +147,7 @@ def judge(context: Context, plan: Plan, stretches: Sequence[Stretch]) -> Judged:
         )
         known = np.flatnonzero(block.mask[row, : new.stop].any(axis=0))
         memory.seen |= {block.channels[channel] for channel in known}
-    return Judged(block, stretches, judgements, memories, events)
+    return Judged(block, stretches, judgements, memories, events, carried)
 
 
 def _commit(
@@ -177,8 +181,10 @@ def _commit(
         result.incident_ids += raised
         result.returned += sum(event.change is Change.RETURN for event in events)
         result.steps += (stretch.until_ms - stretch.from_ms) // context.step_ms
-    kept = {s.tank_id: judged.memories[s.tank_id].to_json() for s in stretches}
-    store_states(connection, KIND, kept)
+    tank_ids = [stretch.tank_id for stretch in stretches]
+    store_states(connection, KIND, {t: judged.memories[t].to_json() for t in tank_ids})
+    for version, carried in judged.carried.items():
+        store_states(connection, memory_kind(version), {t: carried[t].to_json() for t in tank_ids})
 
 
 _PARTS = ("score", "channel", "share", "direction")

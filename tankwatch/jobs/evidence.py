@@ -17,6 +17,7 @@ from tankwatch.store.watermarks import load_watermarks
 
 SHOWN = timedelta(hours=24)
 _MOST_STEPS = 2880
+_MOST_SIBLINGS = 24  # enough to tell what the site does
 
 
 def load_evidence(
@@ -39,7 +40,9 @@ def load_evidence(
     before = max([scorer.detector.context_steps for scorer in plan.scorers], default=0)
     first_ms = end_ms - shown * step_ms
     grid = Grid(first_ms - before * step_ms, shown + before, step_s)
-    block = load_block(context, [plan.tanks[stored.tank_id]], plan.channels, grid)
+    own = plan.tanks[stored.tank_id]
+    siblings = [tank for tank in plan.tanks.values() if tank.site == own.site and tank is not own]
+    block = load_block(context, [own, *siblings[:_MOST_SIBLINGS]], plan.channels, grid)
     low, high = np.full((2, *block.values.shape), np.nan)
     if plan.primary is not None:
         low, high = plan.primary.expected_band(block)

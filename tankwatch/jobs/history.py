@@ -1,34 +1,32 @@
 """The clean history that a detector learns from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tankwatch.core.block import Block, Grid
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.errors import ModelError
 from tankwatch.jobs.context import Context, load_block
-from tankwatch.jobs.scoring import channel_rules, limits_of, load_plan
-from tankwatch.quality.rules import check_flat_line, check_limits
+from tankwatch.jobs.exclusions import Excluded, exclude, list_excluded
+from tankwatch.jobs.scoring import load_plant
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
-from tankwatch.store.operators import load_exclusions
+from tankwatch.store.operators import load_stretches
 from tankwatch.store.plant import Channel, Tank
 from tankwatch.store.watermarks import load_watermarks
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A block to learn from, without what must not be learned."""
+    """A block to learn from, without what must not be learned, and the list of that."""
 
     block: Block
     tanks: tuple[Tank, ...]
     channels: tuple[Channel, ...]
     left_out: tuple[str, ...]
-    excluded_steps: int
+    excluded: tuple[Excluded, ...]
 
 
 def load_history(context: Context, *, until: datetime | None) -> History:
@@ -40,7 +38,8 @@ def load_history(context: Context, *, until: datetime | None) -> History:
     settings = context.settings
     with reading(context.engine) as connection:
         marks = {mark.tank_id: mark for mark in load_watermarks(connection)}
-        exclusions = load_exclusions(connection)
+        known = load_stretches(connection)
+        plan = load_plant(connection)
     if not marks:
         message = "there are no readings to train on: bring some in with `tankwatch ingest`"
         raise ModelError(message)
@@ -51,15 +50,13 @@ def load_history(context: Context, *, until: datetime | None) -> History:
     back_ms = timedelta(days=settings.train.history_days) // timedelta(milliseconds=1)
     first_ms = max(min(mark.first_reading_ms for mark in marks.values()), end_ms - back_ms)
     start_ms = step_floor(first_ms, settings.grid.step_s)
-    plan = load_plan(context.engine, settings)
     tanks = [tank for key, tank in plan.tanks.items() if key in marks]
     grid = Grid(start_ms, max((end_ms - start_ms) // context.step_ms, 0), settings.grid.step_s)
     block = load_block(context, tanks, plan.channels, grid)
-    mask = block.mask & ~_excluded(block, tanks, exclusions)
-    low, high = limits_of(plan, settings, [tank.tank_id for tank in tanks])
-    mask &= ~(np.nan_to_num(check_limits(block, low, high).score) >= 1.0)
-    flat = check_flat_line(block, channel_rules(plan.channels, settings)).score
-    mask &= ~(np.nan_to_num(flat) >= 1.0)
+    left_out = exclude(block, tanks, plan=plan, settings=settings, known=known, marks=marks)
+    mask = block.mask.copy()
+    for part in left_out.values():
+        mask &= ~part
     enough = mask.any(axis=2).sum(axis=1) >= settings.train.min_steps
     if not enough.any():
         most = int(mask.any(axis=2).sum(axis=1).max(initial=0))
@@ -84,22 +81,5 @@ def load_history(context: Context, *, until: datetime | None) -> History:
         tanks=kept,
         channels=channels,
         left_out=tuple(t.name for t, has in zip(tanks, enough.tolist(), strict=True) if not has),
-        excluded_steps=int((block.mask & ~mask).any(axis=2).sum()),
+        excluded=list_excluded(block, left_out, merge_gap=settings.detect.merge_gap_steps),
     )
-
-
-def _excluded(
-    block: Block,
-    tanks: Sequence[Tank],
-    exclusions: Sequence[tuple[int, datetime, datetime | None]],
-) -> NDArray[np.bool_]:
-    excluded = np.zeros(block.mask.shape, dtype=bool)
-    row = {tank.tank_id: index for index, tank in enumerate(tanks)}
-    for tank_id, start, end in exclusions:
-        if tank_id in row:
-            first = max((to_ms(start) - block.start_ms) // block.step_ms, 0)
-            last = (
-                block.steps if end is None else (to_ms(end) - block.start_ms) // block.step_ms + 1
-            )
-            excluded[row[tank_id], first : max(last, 0)] = True
-    return excluded

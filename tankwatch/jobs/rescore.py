@@ -13,7 +13,7 @@ from tankwatch.core.times import from_ms
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.incidents import ACTOR, describe, mail_domain
 from tankwatch.jobs.rounds import Stretch, load_stretches, new_steps, score_rows
-from tankwatch.jobs.scoring import Plan, judge_rules, lookback_steps, sources_of
+from tankwatch.jobs.scoring import Plan, judge_all, judge_rules, lookback_steps, sources_of
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.incidents import apply_event, has_incident_between, open_incident
@@ -75,7 +75,7 @@ def stretches_of(
 
 def _rescore(context: Context, plan: Plan, stretch: Stretch, *, now: datetime) -> None:
     block = load_stretches(context, plan, [stretch])
-    judgements = {s.model_version_id: s.judge(block) for s in plan.scorers}
+    judgements = judge_all(plan, block, [stretch.tank_id])
     primary = judgements[plan.primary.model_version_id] if plan.primary else None
     never_seen = np.zeros((1, len(block.channels)), dtype=bool)
     verdicts = judge_rules(

@@ -22,11 +22,13 @@ class Stretch:
     until_ms: int
 
 
-def load_stretches(context: Context, plan: Plan, stretches: Sequence[Stretch]) -> Block:
+def load_stretches(
+    context: Context, plan: Plan, stretches: Sequence[Stretch], *, led_in: bool = False
+) -> Block:
     """Return one block that holds every stretch, and before it what scoring looks back at."""
     start_ms = min(stretch.from_ms for stretch in stretches)
     end_ms = max(stretch.until_ms for stretch in stretches)
-    before = lookback_steps(plan, context.settings)
+    before = lookback_steps(plan, context.settings, led_in=led_in)
     steps = (end_ms - start_ms) // context.step_ms + before
     grid = Grid(start_ms - before * context.step_ms, steps, context.settings.grid.step_s)
     tanks = [plan.tanks[stretch.tank_id] for stretch in stretches]

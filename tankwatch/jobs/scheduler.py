@@ -20,17 +20,18 @@ from tankwatch.errors import ModelError, TankwatchError
 from tankwatch.jobs.context import LOG, Context, RunFacts, recorded
 from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import detect
+from tankwatch.jobs.drift import look_for_drift, why_train
 from tankwatch.jobs.housekeeping import housekeeping
 from tankwatch.jobs.train import train
 from tankwatch.jobs.watch import watch
+from tankwatch.store.champions import find_champion
 from tankwatch.store.engine import reading, writing
-from tankwatch.store.registry import find_champion
 from tankwatch.store.runs import interrupt_unfinished
 from tankwatch.store.watermarks import BEFORE_ALL_MS, load_watermarks
 
 STOP_S = 9.0
 FIRST_MODEL_EVERY_S = 900
-JOBS = ("watch", "detect", "deliver", "train", "housekeeping")
+JOBS = ("watch", "detect", "deliver", "drift", "train", "housekeeping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def jobs(context: Context) -> list[Job]:
         Job("detect", _detect, IntervalTrigger(seconds=schedule.detect_s)),
         Job("deliver", _deliver, IntervalTrigger(seconds=schedule.deliver_s)),
         Job("first-model", _first_model, IntervalTrigger(seconds=FIRST_MODEL_EVERY_S)),
+        Job("drift", _drift, _daily(schedule.drift_at, zone), at_start=False),
         Job("train", _train, _daily(schedule.train_at, zone), at_start=False),
         Job("housekeeping", _housekeeping, _daily(schedule.housekeeping_at, zone), at_start=False),
     ]
@@ -125,9 +127,24 @@ def _deliver(context: Context, now: datetime, facts: RunFacts) -> None:
 
 def _train(context: Context, now: datetime, facts: RunFacts) -> None:
     for detector in (context.settings.detect.detector, *context.settings.detect.shadow):
-        result = train(context, detector, now=now)
+        because = why_train(context, detector, now=now)
+        if not because:
+            facts.detail += f"{detector}: not due. "
+            continue
+        result = train(context, detector, now=now, because=because)
         facts.rows += result.train_windows
-        facts.detail += f"{detector}: version {result.model_version_id}, {result.reason}. "
+        facts.detail += (
+            f"{detector}: {because}; version {result.model_version_id}, {result.reason}. "
+        )
+
+
+def _drift(context: Context, now: datetime, facts: RunFacts) -> None:
+    results = look_for_drift(context, now=now)
+    facts.rows = sum(result.tanks for result in results)
+    facts.detail = ". ".join(
+        f"{one.detector}: {one.note or f'PSI {one.psi:.2f} on {one.tanks} tanks'}"
+        for one in results
+    )
 
 
 def _first_model(context: Context, now: datetime, _facts: RunFacts) -> None:

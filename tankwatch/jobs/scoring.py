@@ -1,16 +1,21 @@
 """From a block to what each source says of each tank: rules and detectors side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
 from tankwatch.core.episodes import EpisodeRule, SourceScores
+from tankwatch.core.feedback import apply_factors, factor_row, tank_factors
 from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import restore_detector
+from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.view import Judgement
+from tankwatch.errors import ModelError
+from tankwatch.jobs.context import LOG
 from tankwatch.quality.rules import (
     ChannelRule,
     RuleVerdict,
@@ -20,9 +25,11 @@ from tankwatch.quality.rules import (
     context_steps,
 )
 from tankwatch.settings import Settings
+from tankwatch.store.champions import Champion, find_champion, find_shadows
 from tankwatch.store.engine import Connection, Engine, reading
+from tankwatch.store.operators import load_labelled_alarms
 from tankwatch.store.plant import Channel, Tank, load_channels, load_limits, load_tanks
-from tankwatch.store.registry import find_champion, load_artefact
+from tankwatch.store.registry import load_artefact
 
 Floats = NDArray[np.float64]
 
@@ -40,39 +47,60 @@ class Scorer:
 
     def judge(self, block: Block) -> Judgement:
         """Return the judgement of a block; the channels are put in the order of the training."""
-        columns = [block.channels.index(name) for name in self.channels]
-        place = {name: row for row, name in enumerate(self.tanks)}
-        rows = [place.get(name, -1) for name in block.tanks]
+        columns, rows = self._columns(block), self._rows(block)
         judged = self.detector.judge(
             block.values[:, :, columns], block.mask[:, :, columns], rows=rows
         )
-        channel = np.array(columns, dtype=np.int64)[judged.channel]
-        return Judgement(judged.score, channel, judged.share, judged.direction)
+        return _in_columns(judged, columns)
+
+    def update(
+        self, detector: StreamingDetector, block: Block, state: Floats
+    ) -> tuple[Judgement, Floats]:
+        """Return the judgement of a block that follows what `state` remembers, and the new state.
+
+        Args:
+            detector: this scorer's.
+            block: the steps that follow.
+            state: float64 (tanks, state_size), NaN rows for tanks without a memory.
+        """
+        columns, rows = self._columns(block), self._rows(block)
+        judged, after = detector.update(
+            block.values[:, :, columns], block.mask[:, :, columns], state, rows=rows
+        )
+        return _in_columns(judged, columns), after
 
     def expected_band(self, block: Block) -> tuple[Floats, ...]:
         """Return lower and upper edge of what is expected, of the block's shape."""
-        columns = [block.channels.index(name) for name in self.channels]
-        place = {name: row for row, name in enumerate(self.tanks)}
+        columns = self._columns(block)
         edges = self.detector.expected_band(
-            block.values[:, :, columns],
-            block.mask[:, :, columns],
-            rows=[place.get(name, -1) for name in block.tanks],
+            block.values[:, :, columns], block.mask[:, :, columns], rows=self._rows(block)
         )
         full = tuple(np.full(block.values.shape, np.nan) for _ in edges)
         for target, edge in zip(full, edges, strict=True):
             target[:, :, columns] = edge
         return full
 
+    def _columns(self, block: Block) -> list[int]:
+        return [block.channels.index(name) for name in self.channels]
+
+    def _rows(self, block: Block) -> list[int]:
+        place = {name: row for row, name in enumerate(self.tanks)}
+        return [place.get(name, -1) for name in block.tanks]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a pass needs to know that is not a reading."""
+    """Everything a pass needs to know that is not a reading.
+
+    `factors` says by how much operators' labels raise the threshold of which tank id.
+    """
 
     tanks: dict[int, Tank]
     channels: tuple[Channel, ...]
     limits: dict[tuple[int, int], tuple[float | None, float | None]]
     primary: Scorer | None
     shadows: tuple[Scorer, ...]
+    factors: dict[int, float] = field(default_factory=dict)
 
     @property
     def scorers(self) -> tuple[Scorer, ...]:
@@ -80,25 +108,68 @@ class Plan:
         return (*((self.primary,) if self.primary else ()), *self.shadows)
 
 
-def load_plan(engine: Engine, settings: Settings) -> Plan:
-    """Return tanks, channels, limits and champions as they are now."""
+def load_plan(engine: Engine, settings: Settings, *, now: datetime | None = None) -> Plan:
+    """Return tanks, channels, limits, champions and shadows as they are.
+
+    Whoever scores gives `now`, as of which labels raise thresholds; without it none is raised.
+    """
+    names = (settings.detect.detector, *settings.detect.shadow)
     with reading(engine) as connection:
-        names = (settings.detect.detector, *settings.detect.shadow)
         found = {name: _champion(connection, name) for name in names}
         primary = found.pop(settings.detect.detector)
-        return Plan(
-            tanks={tank.tank_id: tank for tank in load_tanks(connection)},
-            channels=tuple(load_channels(connection)),
-            limits=load_limits(connection),
+        beside = [scorer for scorer in found.values() if scorer is not None]
+        return replace(
+            load_plant(connection),
             primary=primary,
-            shadows=tuple(scorer for scorer in found.values() if scorer is not None),
+            shadows=(*beside, *_in_shadow(connection)),
+            factors=tank_factors(load_labelled_alarms(connection), now) if now else {},
         )
 
 
-def lookback_steps(plan: Plan, settings: Settings) -> int:
-    """Return how many steps before the first new one a pass loads."""
+def load_plant(connection: Connection) -> Plan:
+    """Return tanks, channels and limits without any version, for whoever does not score."""
+    return Plan(
+        tanks={tank.tank_id: tank for tank in load_tanks(connection)},
+        channels=tuple(load_channels(connection)),
+        limits=load_limits(connection),
+        primary=None,
+        shadows=(),
+    )
+
+
+def judge_all(plan: Plan, block: Block, tank_ids: Sequence[int]) -> dict[int, Judgement]:
+    """Return what each version says of a block, by its id, at the thresholds operators want."""
+    factors = factors_of(plan, tank_ids)
+    return {
+        scorer.model_version_id: raised(scorer.judge(block), factors) for scorer in plan.scorers
+    }
+
+
+def raised(judgement: Judgement, factors: Floats) -> Judgement:
+    """Return a judgement at thresholds that operators' labels have raised, factors (tanks,)."""
+    return replace(judgement, score=apply_factors(judgement.score, factors))
+
+
+def factors_of(plan: Plan, tank_ids: Sequence[int]) -> Floats:
+    """Return by how much the threshold of each tank is raised, float64 (tanks,)."""
+    return factor_row(plan.factors, tank_ids)
+
+
+def lookback_steps(plan: Plan, settings: Settings, *, led_in: bool = False) -> int:
+    """Return how many steps before the first new one a pass loads.
+
+    Args:
+        plan: what scores.
+        settings: what the rules look back at.
+        led_in: whether the detectors with a memory have one of every tank.
+    """
     rules = context_steps(channel_rules(plan.channels, settings), stale_steps(settings))
-    return max([rules, *(scorer.detector.context_steps for scorer in plan.scorers)])
+    lookers = [
+        scorer.detector.context_steps
+        for scorer in plan.scorers
+        if not (led_in and isinstance(scorer.detector, StreamingDetector))
+    ]
+    return max([rules, *lookers])
 
 
 def stale_steps(settings: Settings) -> int:
@@ -198,10 +269,29 @@ def _rule_source(verdict: RuleVerdict, row: int, new: slice, settings: Settings)
     )
 
 
+def _in_columns(judged: Judgement, columns: Sequence[int]) -> Judgement:
+    """Return a judgement whose channels are the block's columns."""
+    return replace(judged, channel=np.array(columns, dtype=np.int64)[judged.channel])
+
+
 def _champion(connection: Connection, detector: str) -> Scorer | None:
     champion = find_champion(connection, detector)
-    if champion is None:
-        return None
+    return None if champion is None else load_scorer(connection, champion)
+
+
+def _in_shadow(connection: Connection) -> list[Scorer]:
+    """Return the versions in shadow; one that cannot score must not keep the champion from it."""
+    scorers = []
+    for shadow in find_shadows(connection):
+        try:
+            scorers.append(load_scorer(connection, shadow))
+        except ModelError as error:
+            LOG.warning("shadow cannot score", error=str(error))
+    return scorers
+
+
+def load_scorer(connection: Connection, champion: Champion) -> Scorer:
+    """Return a stored version, ready to score."""
     if champion.sha256 not in _SCORERS:
         artefact = load_artefact(connection, champion.model_version_id)
         restored = restore_detector(artefact.detector, artefact.manifest, artefact.onnx)

@@ -1,31 +1,42 @@
 """Training: a clean history, a detector fitted in a child process, a stored decision to use it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tankwatch.core.drift import decorrelation_steps, make_reference
 from tankwatch.core.times import from_ms
 from tankwatch.detectors.autoencoder import LSTMAutoencoder
 from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import build_detector
+from tankwatch.detectors.forecaster import ForecastingDetector
+from tankwatch.detectors.streaming import StreamingDetector
+from tankwatch.errors import ModelError
+from tankwatch.jobs.contest import Decision, compare_with_champion, held_out_block
 from tankwatch.jobs.context import LOG, Context
+from tankwatch.jobs.exclusions import MOST_LISTED
 from tankwatch.jobs.history import History, load_history
-from tankwatch.jobs.scoring import load_plan
 from tankwatch.models.child import Progress
 from tankwatch.shaping.windows import split_time, window_validity
+from tankwatch.store.champions import find_champion, promote_over
 from tankwatch.store.engine import reading, writing
+from tankwatch.store.plant import Channel
 from tankwatch.store.registry import (
     Artefact,
     TrainingFacts,
-    find_champion,
-    promote,
+    load_artefact,
+    set_reason,
     store_model,
 )
+from tankwatch.store.runs import write_audit
 
-WORSE_BY = 1.1
+BY_HAND = "asked for"
+# Parameters that decide what weights a network has and what they mean.
+SHAPE = ("window", "units", "cell", "head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +60,34 @@ def train(
     *,
     now: datetime,
     until: datetime | None = None,
+    because: str = BY_HAND,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainResult:
     """Train `detector` on readings before `until` (default: all), store it, promote it if better.
+
+    The whole history is one block in memory, twice while it is scaled: about 30 bytes for each
+    tank, step and channel, so 60 days of 100 tanks at a reading a minute take half a gigabyte.
 
     Raises:
         ModelError: there is no history to train on.
         TrainingError: the training failed or was stopped.
     """
     history = load_history(context, until=until)
-    built = build_detector(detector, context.settings)
-    if isinstance(built, LSTMAutoencoder):
-        built.on_progress = on_progress
-        built.should_stop = context.stop.is_set
-        built.timeout_s = context.settings.train.timeout_s
-    fitted = built.fit(history.block.values, history.block.mask)
-    promoted, reason = compare_with_champion(context, fitted, history)
-    artefact = _artefact(fitted, history)
+    built = _build(context, detector, history, on_progress)
+    fitted = _fit(built, history)
+    late = held_out_block(fitted, history)
+    score = fitted.judge(late.values, late.mask).score
+    decision = compare_with_champion(context, fitted, history, score)
+    artefact = _artefact(fitted, history, score, because=because)
     facts = _facts(fitted, history, now=now)
-    with writing(context.engine) as connection:
-        key = store_model(connection, artefact, facts, reason=reason)
-        if promoted:
-            promote(connection, key, at=now, reason=reason)
-    LOG.info("trained", detector=detector, model_version=key, promoted=promoted, reason=reason)
+    key, decision = _store(context, artefact, facts, decision)
+    told = {"promoted": decision.promoted, "reason": decision.reason}
+    LOG.info("trained", detector=detector, model_version=key, because=because, **told)
     return TrainResult(
         model_version_id=key,
         detector=detector,
-        promoted=promoted,
-        reason=reason,
+        promoted=decision.promoted,
+        reason=decision.reason,
         tanks=len(history.tanks),
         train_windows=facts.train_windows,
         excluded_windows=facts.excluded_windows,
@@ -85,45 +96,77 @@ def train(
     )
 
 
-def compare_with_champion(
-    context: Context, candidate: Detector, history: History
-) -> tuple[bool, str]:
-    """Return whether `candidate` is used, and why: it must be no worse on held-out time."""
+def _build(
+    context: Context,
+    detector: str,
+    history: History,
+    on_progress: Callable[[Progress], None] | None,
+) -> Detector:
+    built = build_detector(detector, context.settings)
+    if isinstance(built, LSTMAutoencoder | ForecastingDetector):
+        built.on_progress = on_progress
+        built.should_stop = context.stop.is_set
+        built.timeout_s = context.settings.train.timeout_s
+    if hasattr(built, "warm_start_") and context.settings.train.warm_start:
+        built.warm_start_ = initial_weights(context, built, history.channels)
+    return built
+
+
+def _fit(built: Detector, history: History) -> Detector:
+    """Return the fitted detector; tanks of one site are siblings."""
+    if not isinstance(built, StreamingDetector):
+        return built.fit(history.block.values, history.block.mask)
+    sites = sorted({tank.site for tank in history.tanks})
+    groups = [sites.index(tank.site) for tank in history.tanks]
+    return built.fit(history.block.values, history.block.mask, groups=groups)
+
+
+def initial_weights(context: Context, built: Detector, channels: Sequence[Channel]) -> bytes | None:
+    """Return the champion's network, None unless it has the channels and the shape of `built`."""
     with reading(context.engine) as connection:
-        champion = find_champion(connection, candidate.name)
-    if champion is None:
-        return True, "first model of this detector"
-    settings = context.settings.model_copy(
-        update={
-            "detect": context.settings.detect.model_copy(
-                update={"detector": candidate.name, "shadow": ()}
-            )
-        }
-    )
-    scorer = load_plan(context.engine, settings).primary
-    if scorer is None or set(scorer.channels) != set(history.block.channels):
-        return True, "the model in use knows other channels"
-    late = split_time(
-        history.block.steps,
-        context.settings.train.calibration_share,
-        window=candidate.context_steps + 1,
-    )[1]
-    held_out = history.block.between(late.start, late.stop)
-    new = _typical(candidate.judge(held_out.values, held_out.mask).score)
-    old = _typical(scorer.judge(held_out).score)
-    alarms = f"share of held-out steps above the threshold: {new:.4%}, model in use {old:.4%}"
-    if new <= old * WORSE_BY + 1e-3:
-        return True, f"no worse than the model in use ({alarms})"
-    return False, f"worse than the model in use ({alarms})"
+        champion = find_champion(connection, built.name)
+        if champion is None:
+            return None
+        try:
+            stored = load_artefact(connection, champion.model_version_id)
+        except ModelError:
+            return None
+    wanted = json.loads(json.dumps(built.get_params()))
+    shape = {name: wanted[name] for name in SHAPE if name in wanted}
+    alike = shape.items() <= stored.manifest["parameters"].items()
+    names = [channel.name for channel in channels]
+    units = [channel.unit for channel in channels]
+    known = (stored.manifest["channel_names"], stored.manifest["channel_units"])
+    return stored.keras if alike and known == (names, units) else None
 
 
-def _typical(score: NDArray[np.float32]) -> float:
-    judged = score[np.isfinite(score)]
-    return float((judged >= 1.0).mean()) if judged.size else 1.0
+def _store(
+    context: Context, artefact: Artefact, facts: TrainingFacts, decision: Decision
+) -> tuple[int, Decision]:
+    """Store a version and what was decided; nothing is promoted over a champion it never met."""
+    at = facts.trained_at
+    with writing(context.engine) as connection:
+        key = store_model(connection, artefact, facts, reason=decision.reason)
+        if not decision.promoted:
+            return key, decision
+        reason = decision.reason
+        if not promote_over(connection, key, decision.champion, at=at, reason=reason):
+            reason = "another version was promoted while this one was trained"
+            set_reason(connection, key, reason)
+            return key, replace(decision, promoted=False, reason=reason)
+        subject = f"model version {key}"
+        write_audit(
+            connection, at=at, actor="tankwatch", action="promote", subject=subject, detail=reason
+        )
+    return key, decision
 
 
-def _artefact(fitted: Detector, history: History) -> Artefact:
+def _artefact(
+    fitted: Detector, history: History, score: NDArray[np.float32], *, because: str
+) -> Artefact:
     block = history.block
+    late = held_out_block(fitted, history)
+    thin = max(decorrelation_steps(score), 1)
     manifest = fitted.to_manifest() | {
         "tank_names": list(block.tanks),
         "channel_names": list(block.channels),
@@ -131,6 +174,11 @@ def _artefact(fitted: Detector, history: History) -> Artefact:
         "from": from_ms(block.start_ms).isoformat(),
         "until": from_ms(block.start_ms + block.steps * block.step_ms).isoformat(),
         "left_out_tanks": list(history.left_out),
+        "excluded": [asdict(one) for one in history.excluded[:MOST_LISTED]],
+        "excluded_not_listed": max(len(history.excluded) - MOST_LISTED, 0),
+        "trained_because": because,
+        "calibrated_from": from_ms(late.start_ms).isoformat(),
+        "calibration_scores": make_reference(score, thin_steps=thin).to_json(),
     }
     keras = getattr(fitted, "keras_", None)
     return Artefact(fitted.name, manifest, keras, getattr(fitted, "onnx_", None))

@@ -63,6 +63,7 @@ def train_autoencoder(
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     timeout_s: float = float("inf"),
+    warm_start: bytes | None = None,
 ) -> TrainedNetwork:
     """Train in a child process, and return the network.
 
@@ -73,6 +74,7 @@ def train_autoencoder(
         on_progress: called after each epoch, in the caller's thread; what it raises ends the child.
         should_stop: asked about five times a second; true ends the child.
         timeout_s: a longer training is ended.
+        warm_start: a `.keras` archive whose weights training starts from, if they fit the network.
 
     Raises:
         TrainingError: there are no windows, TensorFlow is missing, the training failed, took too
@@ -88,7 +90,7 @@ def train_autoencoder(
     for part, windows in (("train", train), ("held_out", held_out)):
         arrays |= {part: windows.values, f"{part}_mask": windows.mask}
     run = Run(on_progress, should_stop or (lambda: False), timeout_s)
-    return _train({"kind": "autoencoder", "spec": spec.to_json()}, arrays, run)
+    return _train({"kind": "autoencoder", "spec": spec.to_json()}, arrays, run, warm_start)
 
 
 def train_forecaster(
@@ -99,6 +101,7 @@ def train_forecaster(
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     timeout_s: float = float("inf"),
+    warm_start: bytes | None = None,
 ) -> TrainedNetwork:
     """Train a stateful forecaster in a child process, and return the network.
 
@@ -109,6 +112,7 @@ def train_forecaster(
         on_progress: called after each epoch, in the caller's thread; what it raises ends the child.
         should_stop: asked about five times a second; true ends the child.
         timeout_s: a longer training is ended.
+        warm_start: a ``.keras`` archive whose weights training starts from, if they fit.
 
     Raises:
         TrainingError: no target counts, TensorFlow is missing, the training failed, took too long
@@ -125,7 +129,7 @@ def train_forecaster(
         arrays |= {part: series.inputs, f"{part}_targets": series.targets}
         arrays[f"{part}_mask"] = series.mask
     run = Run(on_progress, should_stop or (lambda: False), timeout_s)
-    return _train({"kind": "forecaster", "spec": spec.to_json()}, arrays, run)
+    return _train({"kind": "forecaster", "spec": spec.to_json()}, arrays, run, warm_start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +142,16 @@ class Run:
 
 
 def _train(
-    task: dict[str, object], arrays: Mapping[str, NDArray[np.generic]], run: Run
+    task: dict[str, object],
+    arrays: Mapping[str, NDArray[np.generic]],
+    run: Run,
+    warm_start: bytes | None,
 ) -> TrainedNetwork:
     with tempfile.TemporaryDirectory(prefix="tankwatch-train-") as name:
         folder = Path(name)
         (folder / "spec.json").write_text(json.dumps(task), "utf-8")
+        if warm_start is not None:
+            (folder / "initial.keras").write_bytes(warm_start)
         for part, values in arrays.items():
             np.save(folder / f"{part}.npy", values)
         history = _run(folder, run.on_progress, run.should_stop, run.timeout_s)

@@ -9,6 +9,7 @@ chunk k of the same row ended with (Williams and Peng 1990).
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from tankwatch.errors import TrainingError
 from tankwatch.models.forecaster_spec import ForecasterSpec, SeriesSet
+from tankwatch.models.training import take_over
 
 SMALLEST_SCALE = 0.05
 Report = Callable[[dict[str, float]], None]
@@ -58,15 +60,24 @@ def student_t_loss(
 
 
 def fit_forecaster(
-    spec: ForecasterSpec, train: SeriesSet, held_out: SeriesSet, report: Report
+    spec: ForecasterSpec,
+    train: SeriesSet,
+    held_out: SeriesSet,
+    report: Report,
+    *,
+    initial: Path | None = None,
 ) -> keras.Model:
     """Return the network at the epoch with the lowest loss on held-out series.
+
+    Training starts from the weights of the `.keras` archive `initial` if they fit the network.
 
     Raises:
         TrainingError: the loss is not a number any more.
     """
     keras.utils.set_random_seed(spec.seed)
     model = build_forecaster(spec, train.inputs.shape[-1], train.targets.shape[-1])
+    if initial is not None:
+        take_over(model, initial)
     optimizer = keras.optimizers.Adam(spec.learning_rate, clipnorm=1.0)
     step, look = _steps(model, optimizer, spec)
     began_s, best, best_weights, waited = time.monotonic(), math.inf, model.get_weights(), 0

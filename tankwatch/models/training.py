@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -29,15 +30,24 @@ class Windows:
 
 
 def fit_autoencoder(
-    spec: AutoencoderSpec, train: Windows, held_out: Windows, report: Report
+    spec: AutoencoderSpec,
+    train: Windows,
+    held_out: Windows,
+    report: Report,
+    *,
+    initial: Path | None = None,
 ) -> keras.Model:
     """Return the network at the epoch with the lowest error on held-out windows.
+
+    Training starts from the weights of the `.keras` archive `initial` if they fit the network.
 
     Raises:
         TrainingError: the loss is not a number any more.
     """
     keras.utils.set_random_seed(spec.seed)
     model = build_autoencoder(spec, train.values.shape[-1])
+    if initial is not None:
+        take_over(model, initial)
     model.compile(
         optimizer=keras.optimizers.Adam(spec.learning_rate, clipnorm=1.0), loss=masked_error
     )
@@ -65,6 +75,13 @@ def fit_autoencoder(
         )
         raise TrainingError(message)
     return model
+
+
+def take_over(model: keras.Model, initial: Path) -> None:
+    """Give `model` the weights of a `.keras` archive, if their shapes fit."""
+    weights = keras.models.load_model(initial, compile=False).get_weights()
+    if [each.shape for each in weights] == [each.shape for each in model.get_weights()]:
+        model.set_weights(weights)
 
 
 def package_versions() -> dict[str, str]:

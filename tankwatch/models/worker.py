@@ -54,7 +54,7 @@ def _autoencoder(folder: Path, stored: dict[str, Any]) -> tuple[Any, bytes, floa
         training.Windows(np.load(folder / f"{part}.npy"), np.load(folder / f"{part}_mask.npy"))
         for part in ("train", "held_out")
     )
-    model = training.fit_autoencoder(spec, train, held_out, _report)
+    model = training.fit_autoencoder(spec, train, held_out, _report, initial=_initial(folder))
     graph = export.export_onnx(model, spec)
     seen = held_out.values[:_PROBES]
     noise = np.random.default_rng(spec.seed).normal(size=(_PROBES, *seen.shape[1:]))
@@ -70,12 +70,18 @@ def _forecaster(folder: Path, stored: dict[str, Any]) -> tuple[Any, bytes, float
         SeriesSet(*(np.load(folder / f"{part}{what}.npy") for what in ("", "_targets", "_mask")))
         for part in ("train", "held_out")
     )
-    model = forecaster.fit_forecaster(spec, train, held_out, _report)
+    model = forecaster.fit_forecaster(spec, train, held_out, _report, initial=_initial(folder))
     graph = forecaster_export.export_forecaster(model, spec)
     seen = held_out.inputs[:_PROBES, :_PROBE_STEPS]
     noise = np.random.default_rng(spec.seed).normal(size=seen.shape).astype(np.float32)
     probes = np.concatenate([seen, noise])
     return model, graph, forecaster_export.check_forecaster(model, spec, graph, probes)
+
+
+def _initial(folder: Path) -> Path | None:
+    """Return the archive whose weights training starts from, None if there is none."""
+    initial = folder / "initial.keras"
+    return initial if initial.exists() else None
 
 
 def _report(progress: dict[str, float]) -> None:

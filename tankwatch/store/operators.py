@@ -5,7 +5,9 @@ from datetime import datetime
 from sqlalchemy import Connection, ForeignKey, String, Text, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tankwatch.core.feedback import LabelledAlarm
 from tankwatch.core.incident import IncidentState
+from tankwatch.core.stretches import Stretch, Why
 from tankwatch.errors import UsageError
 from tankwatch.store.base import Base, RowId, UtcTime
 from tankwatch.store.incidents import IncidentRow, load_incidents
@@ -80,25 +82,49 @@ def store_label(
     connection.execute(insert(LabelRow).values(row))
 
 
-def load_exclusions(connection: Connection) -> list[tuple[int, datetime, datetime | None]]:
-    """Return stretches (tank id, start, end) that no model may learn from as normal.
+def load_stretches(connection: Connection) -> list[Stretch]:
+    """Return what operators know of the past of each tank.
 
-    Incidents that are not closed or that an operator confirmed, unless the last label says that it
-    was no fault; and maintenance of a tank or of its whole site.
+    Incidents that are not closed and those that were confirmed; those that were no fault, whatever
+    their state; and maintenance of a tank or of its whole site.  Of several labels the last counts.
     """
-    verdicts = select(LabelRow.incident_id, LabelRow.verdict).order_by(LabelRow.label_id)
-    labelled = {row.incident_id: row.verdict for row in connection.execute(verdicts)}
+    query = select(LabelRow.incident_id, LabelRow.verdict).order_by(LabelRow.label_id)
+    labelled = {row.incident_id: row.verdict for row in connection.execute(query)}
     columns = (IncidentRow.incident_id, IncidentRow.tank_id, IncidentRow.state)
-    stretches = select(*columns, IncidentRow.started_at, IncidentRow.ended_at)
-    excluded: list[tuple[int, datetime, datetime | None]] = []
-    for row in connection.execute(stretches):
-        verdict = labelled.get(row.incident_id)
-        is_open = row.state != IncidentState.CLOSED.value and verdict != NOT_A_FAULT
-        if is_open or verdict == REAL_FAULT:
-            excluded.append((row.tank_id, row.started_at, row.ended_at))
+    found = []
+    for row in connection.execute(select(*columns, IncidentRow.started_at, IncidentRow.ended_at)):
+        why = _BY_VERDICT.get(labelled.get(row.incident_id, ""))
+        if why is None and row.state != IncidentState.CLOSED.value:
+            why = Why.OPEN_INCIDENT
+        if why is not None:
+            found.append(Stretch(row.tank_id, row.started_at, row.ended_at, why))
     in_site = (MaintenanceRow.tank_id == TankRow.tank_id) | (
         MaintenanceRow.tank_id.is_(None) & (MaintenanceRow.site_id == TankRow.site_id)
     )
     worked_on = select(TankRow.tank_id, MaintenanceRow.from_at, MaintenanceRow.until_at)
     maintained = connection.execute(worked_on.join(MaintenanceRow, in_site))
-    return excluded + [(tank, start, end) for tank, start, end in maintained]
+    return found + [Stretch(tank, start, end, Why.MAINTENANCE) for tank, start, end in maintained]
+
+
+def load_labelled_alarms(connection: Connection) -> list[LabelledAlarm]:
+    """Return what operators said of alarms that a model raised; of several labels the last."""
+    query = (
+        select(
+            LabelRow.incident_id,
+            LabelRow.tank_id,
+            LabelRow.verdict,
+            LabelRow.labelled_at,
+            IncidentRow.peak_score,
+        )
+        .join(IncidentRow, IncidentRow.incident_id == LabelRow.incident_id)
+        .where(IncidentRow.model_version_id.is_not(None))
+        .order_by(LabelRow.label_id)
+    )
+    last = {row.incident_id: row for row in connection.execute(query)}
+    return [
+        LabelledAlarm(row.tank_id, row.verdict == REAL_FAULT, row.peak_score, row.labelled_at)
+        for row in last.values()
+    ]
+
+
+_BY_VERDICT = {REAL_FAULT: Why.REAL_FAULT, NOT_A_FAULT: Why.NOT_A_FAULT}

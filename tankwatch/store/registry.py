@@ -1,13 +1,24 @@
-"""Model versions: the artefacts every node scores with, and how they came to be used."""
+"""Model versions: the artefacts every node scores with, and what is known about each."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Float, LargeBinary, String, Text, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Float,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.errors import ModelError
@@ -18,14 +29,28 @@ class ModelState(StrEnum):
     """Whether a model version scores."""
 
     CANDIDATE = "candidate"
+    SHADOW = "shadow"
     CHAMPION = "champion"
     RETIRED = "retired"
 
 
 class ModelVersionRow(Base):
-    """A trained detector with its artefacts; one champion for each detector."""
+    """A trained detector with its artefacts; one champion for each detector.
+
+    What it scored from `shadow_from` up to `shadow_until` (None: still) alarmed nobody, and is no
+    score of its detector.  `drift_note` is set while its scores have shifted.
+    """
 
     __tablename__ = "model_version"
+    __table_args__ = (
+        Index(
+            "ix_model_version_champion",
+            "detector",
+            unique=True,
+            sqlite_where=text("state = 'champion'"),
+            postgresql_where=text("state = 'champion'"),
+        ),
+    )
 
     model_version_id: Mapped[int] = mapped_column(primary_key=True)
     detector: Mapped[str] = mapped_column(String(40), index=True)
@@ -39,6 +64,10 @@ class ModelVersionRow(Base):
     validation_error: Mapped[float | None] = mapped_column(Float(53))
     false_alarms_per_tank_month: Mapped[float | None] = mapped_column(Float(53))
     drift: Mapped[float | None] = mapped_column(Float(53))
+    drift_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    drift_note: Mapped[str | None] = mapped_column(Text)
+    shadow_from: Mapped[datetime | None] = mapped_column(UtcTime)
+    shadow_until: Mapped[datetime | None] = mapped_column(UtcTime)
     manifest: Mapped[str] = mapped_column(Text)
     keras: Mapped[bytes | None] = mapped_column(LargeBinary)
     onnx: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -93,14 +122,12 @@ class ModelVersion:
     promoted_at: datetime | None
     tanks: int
     validation_error: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Champion:
-    """The version that scores for a detector."""
-
-    model_version_id: int
-    sha256: str
+    false_alarms_per_tank_month: float | None
+    drift: float | None
+    drift_at: datetime | None
+    drift_note: str | None
+    shadow_from: datetime | None
+    shadow_until: datetime | None
 
 
 def store_model(
@@ -124,32 +151,6 @@ def store_model(
     }
     made = insert(ModelVersionRow).values(row).returning(ModelVersionRow.model_version_id)
     return connection.execute(made).scalar_one()
-
-
-def promote(connection: Connection, model_version_id: int, *, at: datetime, reason: str) -> None:
-    """Make a version the champion of its detector and retire the one before it."""
-    detector = connection.execute(
-        select(ModelVersionRow.detector).where(ModelVersionRow.model_version_id == model_version_id)
-    ).scalar_one_or_none()
-    if detector is None:
-        message = f"there is no model version {model_version_id}: see `tankwatch models list`"
-        raise ModelError(message)
-    champions = update(ModelVersionRow).where(
-        ModelVersionRow.detector == detector, ModelVersionRow.state == ModelState.CHAMPION.value
-    )
-    connection.execute(champions.values(state=ModelState.RETIRED.value))
-    chosen = update(ModelVersionRow).where(ModelVersionRow.model_version_id == model_version_id)
-    values = {"state": ModelState.CHAMPION.value, "promoted_at": at, "reason": reason}
-    connection.execute(chosen.values(values))
-
-
-def find_champion(connection: Connection, detector: str) -> Champion | None:
-    """Return the version that scores for `detector`, None if there is none yet."""
-    query = select(ModelVersionRow.model_version_id, ModelVersionRow.sha256).where(
-        ModelVersionRow.detector == detector, ModelVersionRow.state == ModelState.CHAMPION.value
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else Champion(row.model_version_id, row.sha256)
 
 
 def load_artefact(connection: Connection, model_version_id: int) -> Artefact:
@@ -182,32 +183,27 @@ def load_artefact(connection: Connection, model_version_id: int) -> Artefact:
 
 def load_versions(connection: Connection, detector: str | None = None) -> list[ModelVersion]:
     """Return the versions, newest first."""
-    columns = (
-        ModelVersionRow.model_version_id,
-        ModelVersionRow.detector,
-        ModelVersionRow.state,
-        ModelVersionRow.reason,
-        ModelVersionRow.trained_at,
-        ModelVersionRow.promoted_at,
-        ModelVersionRow.tanks,
-        ModelVersionRow.validation_error,
-    )
+    names = [field.name for field in fields(ModelVersion)]
+    columns = [getattr(ModelVersionRow, name) for name in names]
     query = select(*columns).order_by(ModelVersionRow.model_version_id.desc())
     if detector is not None:
         query = query.where(ModelVersionRow.detector == detector)
-    return [
-        ModelVersion(
-            model_version_id=row.model_version_id,
-            detector=row.detector,
-            state=ModelState(row.state),
-            reason=row.reason,
-            trained_at=row.trained_at,
-            promoted_at=row.promoted_at,
-            tanks=row.tanks,
-            validation_error=row.validation_error,
-        )
-        for row in connection.execute(query)
-    ]
+    rows = (row._asdict() for row in connection.execute(query))
+    return [ModelVersion(**{**row, "state": ModelState(row["state"])}) for row in rows]
+
+
+def store_drift(
+    connection: Connection, model_version_id: int, drift: float, *, at: datetime, note: str
+) -> None:
+    """Store how far a version's scores have shifted; `note` says why to train, empty for no."""
+    mine = update(ModelVersionRow).where(ModelVersionRow.model_version_id == model_version_id)
+    connection.execute(mine.values(drift=drift, drift_at=at, drift_note=note or None))
+
+
+def set_reason(connection: Connection, model_version_id: int, reason: str) -> None:
+    """Store another reason of the state that a version is in."""
+    mine = update(ModelVersionRow).where(ModelVersionRow.model_version_id == model_version_id)
+    connection.execute(mine.values(reason=reason))
 
 
 def _dump(manifest: dict[str, Any]) -> str:

@@ -116,20 +116,45 @@ def load_scores(
 ) -> ScoreRows:
     """Return the scores of `detector`, whatever version gave them, by tank and time.
 
-    Where two versions scored the same step, the newer one's score is returned.
+    What a version scored in shadow is left out.  Where two versions scored the same step, the
+    newer one's score is returned.
     """
+    told = (
+        "v.detector = :detector AND (v.shadow_from IS NULL OR s.observed_at < v.shadow_from "
+        "OR s.observed_at >= v.shadow_until)"
+    )
+    given = {"detector": detector, "from_ms": from_ms, "until_ms": until_ms}
+    return _load(connection, told, tank_ids, given)
+
+
+def load_version_scores(
+    connection: Connection,
+    model_version_id: int,
+    tank_ids: Sequence[int],
+    *,
+    from_ms: int,
+    until_ms: int,
+) -> ScoreRows:
+    """Return the scores of one version, in use or in shadow, by tank and time."""
+    given = {"version": model_version_id, "from_ms": from_ms, "until_ms": until_ms}
+    return _load(connection, "s.model_version_id = :version", tank_ids, given)
+
+
+def _load(
+    connection: Connection, told: str, tank_ids: Sequence[int], given: Mapping[str, Any]
+) -> ScoreRows:
+    """Return the scores that the condition `told` holds for; of a step the newest version's."""
     tanks, parameters = id_list(connection, tank_ids)
     low, high = (ms_parameter(connection, name) for name in (":from_ms", ":until_ms"))
     query = text(
         "SELECT s.tank_id, "  # noqa: S608 - constants only
         f"{ms_column(connection, 's.observed_at')}, s.score, s.channel_id FROM score s "
         "JOIN model_version v ON v.model_version_id = s.model_version_id "
-        f"WHERE v.detector = :detector AND s.tank_id IN ({tanks}) "
+        f"WHERE {told} AND s.tank_id IN ({tanks}) "
         f"AND s.observed_at >= {low} AND s.observed_at < {high} "
         "ORDER BY s.tank_id, s.observed_at, s.model_version_id"
     )
-    parameters |= {"detector": detector, "from_ms": from_ms, "until_ms": until_ms}
-    found = [tuple(row) for row in connection.execute(query, parameters)]
+    found = [tuple(row) for row in connection.execute(query, {**parameters, **given})]
     table = np.array(found, dtype=np.float64).reshape(len(found), 4)
     last = np.ones(len(found), dtype=bool)
     last[:-1] = (np.diff(table[:, 0]) != 0) | (np.diff(table[:, 1]) != 0)

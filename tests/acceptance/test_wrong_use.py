@@ -72,7 +72,11 @@ def test_an_unknown_tank_is_refused_with_its_line_where_the_settings_say_so(
         (("incidents", "7"), "there is no incident 7"),
         (("ack", "7"), "there is no incident 7"),
         (("models", "promote", "9", "--reason", "x"), "there is no model version 9"),
-        (("models", "rollback"), "no earlier version"),
+        (("models", "rollback", "--reason", "x"), "no earlier version"),
+        (("models", "rollback", "--to", "9", "--reason", "x"), "there is no model version 9"),
+        (("models", "shadow", "9"), "there is no model version 9"),
+        (("models", "compare", "9"), "there is no model version 9"),
+        (("models", "show", "9"), "there is no model version 9"),
         (("train",), "no readings to train on"),
         (("train", "--detector", "magic"), "there is no detector 'magic'"),
         (("detect", "--as-of", "yesterday"), "is not a time"),
@@ -111,4 +115,4 @@ def test_a_channel_can_be_added_and_filled(tmp_path: Path) -> None:
     ]
     text = "tank,timestamp,level\nT1,2026-01-01T00:00Z,3.5\n"
     run(tmp_path, "ingest", "-", stdin=text)
-    assert run_json(tmp_path, "db", "current")["revision"] == "0003"
+    assert run_json(tmp_path, "db", "current")["revision"] == "0004"

@@ -32,7 +32,11 @@ DOORS: dict[str, tuple[str, ...]] = {
     "tensorflow": ("tankwatch/models/",),
     "keras": ("tankwatch/models/",),
     "tf2onnx": ("tankwatch/models/",),
-    "onnxruntime": ("tankwatch/detectors/", "tankwatch/models/export.py"),
+    "onnxruntime": (
+        "tankwatch/detectors/",
+        "tankwatch/models/export.py",
+        "tankwatch/models/forecaster_export.py",
+    ),
     "matplotlib": ("tankwatch/notify/", "tankwatch/evaluate/"),
     "apscheduler": ("tankwatch/jobs/scheduler.py",),
     "dask": ("tankwatch/jobs/fanout.py",),

@@ -93,14 +93,16 @@ def test_an_error_is_stored_with_its_run_and_leaves_the_daemon_alive(
 
 
 def test_every_job_of_the_daemon_runs_and_is_recorded(engine: Engine, tmp_path: Path) -> None:
-    context = make_context(engine, make_settings(tmp_path))
+    context = make_context(engine, make_settings(tmp_path, train={"every_days": 1e-9}))
     store(engine, quiet_values(2, 900), slice(0, 900))
     for job in jobs(context):
         run_job(context, job)
     with reading(engine) as connection:
         runs = load_runs(connection)
         states = [version.state for version in load_versions(connection)]
-    assert {run.job for run in runs} == {"watch", "detect", "deliver", "train", "housekeeping"}
+    assert {run.job for run in runs} == {
+        *("watch", "detect", "deliver", "drift", "train", "housekeeping")
+    }
     assert all(run.outcome is Outcome.DONE for run in runs)
     # The first model came before the night, and the night's replaced it.
     assert states == [ModelState.CHAMPION, ModelState.RETIRED]

@@ -6,6 +6,7 @@ from sqlalchemy import insert, text
 
 from tankwatch.core.incident import IncidentState, Severity, Symptom
 from tankwatch.core.lifecycle import IncidentEvent
+from tankwatch.core.stretches import Stretch, Why
 from tankwatch.errors import StoreError, UsageError
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.incidents import (
@@ -18,7 +19,7 @@ from tankwatch.store.incidents import (
     open_incident,
     raise_peak,
 )
-from tankwatch.store.operators import MaintenanceRow, load_exclusions, store_label
+from tankwatch.store.operators import MaintenanceRow, load_stretches, store_label
 from tankwatch.store.transitions import load_transitions
 
 STARTED_AT = datetime(2026, 3, 2, 6, 30, 0, 250_000, tzinfo=UTC)
@@ -213,18 +214,19 @@ def test_open_and_confirmed_incidents_are_kept_from_training(
             for verdict in verdicts:
                 store_label(connection, key, verdict=verdict, cause="", by="kim", at=STARTED_AT)
     with reading(engine) as connection:
-        assert sorted(load_exclusions(connection), key=lambda stretch: stretch[1]) == [
-            (tanks["T1"], STARTED_AT, None),
-            (tanks["T1"], STARTED_AT + 60 * MINUTE, ended_at),
+        assert sorted(load_stretches(connection), key=lambda stretch: stretch.start) == [
+            Stretch(tanks["T1"], STARTED_AT, None, Why.OPEN_INCIDENT),
+            Stretch(tanks["T1"], STARTED_AT + 60 * MINUTE, ended_at, Why.REAL_FAULT),
+            Stretch(tanks["T1"], STARTED_AT + 120 * MINUTE, ended_at, Why.NOT_A_FAULT),
         ]
 
 
 @pytest.mark.usefixtures("tanks")
-def test_open_incident_that_was_no_fault_may_be_learned_from(engine: Engine) -> None:
+def test_open_incident_that_was_no_fault_is_told_apart(engine: Engine) -> None:
     key = opened(engine)
     with writing(engine) as connection:
         store_label(connection, key, verdict="not_a_fault", cause="", by="kim", at=STARTED_AT)
-        assert load_exclusions(connection) == []
+        assert load_stretches(connection) == [Stretch(1, STARTED_AT, None, Why.NOT_A_FAULT)]
 
 
 def test_maintenance_of_a_tank_or_its_site_is_kept_from_training(
@@ -235,9 +237,11 @@ def test_maintenance_of_a_tank_or_its_site_is_kept_from_training(
     with writing(engine) as connection:
         rows = [{"tank_id": tanks["T2"], **shared}]
         connection.execute(insert(MaintenanceRow), rows)
-        assert load_exclusions(connection) == [(tanks["T2"], STARTED_AT, until_at)]
+        assert load_stretches(connection) == [
+            Stretch(tanks["T2"], STARTED_AT, until_at, Why.MAINTENANCE)
+        ]
         connection.execute(insert(MaintenanceRow), [{"site_id": 1, **shared}])
-        excluded = [tank for tank, _, _ in load_exclusions(connection)]
+        excluded = [stretch.tank_id for stretch in load_stretches(connection)]
     assert sorted(excluded) == sorted([*tanks.values(), tanks["T2"]])
 
 

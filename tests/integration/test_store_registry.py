@@ -5,16 +5,14 @@ import pytest
 from sqlalchemy import text
 
 from tankwatch.errors import ModelError
+from tankwatch.store.champions import Champion, find_champion, promote
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.registry import (
     Artefact,
-    Champion,
     ModelState,
     TrainingFacts,
-    find_champion,
     load_artefact,
     load_versions,
-    promote,
     store_model,
 )
 

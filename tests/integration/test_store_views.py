@@ -12,6 +12,7 @@ from sqlalchemy import insert, text
 
 from tankwatch.core.incident import MessageKind, Severity, Symptom
 from tankwatch.core.lifecycle import IncidentEvent
+from tankwatch.store.champions import promote
 from tankwatch.store.channels import add_channel
 from tankwatch.store.engine import Connection, Engine, reading, writing
 from tankwatch.store.incidents import Opening, apply_event, open_incident
@@ -20,7 +21,7 @@ from tankwatch.store.operators import ShelfRow, store_label
 from tankwatch.store.outbox import claim_message, mark_sent, queue_message
 from tankwatch.store.plant import ensure_tanks
 from tankwatch.store.readings import ReadingRows
-from tankwatch.store.registry import Artefact, TrainingFacts, promote, store_model
+from tankwatch.store.registry import Artefact, TrainingFacts, store_model
 from tankwatch.store.runs import JobRun, Outcome, finish_run, start_run
 from tankwatch.store.scores import ScoreRows, store_scores
 from tankwatch.store.views import VIEWS
