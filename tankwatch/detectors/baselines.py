@@ -156,7 +156,7 @@ class IsolationForestBaseline(WindowedBaseline):
 
     def _grow(self, windows: Floats) -> None:
         self.windows_ = windows.astype(np.float32)
-        self.forest_ = IsolationForest(_TREES, random_state=0).fit(self.windows_)
+        self.forest_ = IsolationForest(n_estimators=_TREES, random_state=0).fit(self.windows_)
 
     def _view(self, scaled: Floats, mask: Mask, places: NDArray[np.int64]) -> View:
         del places

@@ -135,7 +135,7 @@ class ForecastingDetector(StreamingDetector):
 
     def _residuals(
         self, held: Floats, mask: Mask, places: NDArray[np.int64], memory: Memory
-    ) -> Doubles:
+    ) -> tuple[Doubles, Doubles]:
         return self.surprise_.residuals(self.network, held, mask, places, memory)
 
     def _layout(self, channels: int) -> dict[str, tuple[int, ...]]:
@@ -183,11 +183,12 @@ class LSTMForecaster(ForecastingDetector):
         memory["drift"][rows] = 0.0
 
     def _advance(self, held: Floats, mask: Mask, places: NDArray[np.int64], memory: Memory) -> View:
-        residual = self._residuals(held, mask, places, memory)
+        residual, forecast = self._residuals(held, mask, places, memory)
         normal = made_normal(residual, self.spec.dof)
         raw = np.clip(np.nan_to_num(residual, nan=1.0), -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
         squares = (raw**2, np.nan_to_num(normal, nan=1.0) ** 2)
-        features = []
+        features: list[Doubles] = []
+        tilt = np.zeros(held.shape)
         for index, (span, square) in enumerate(zip(_ROUGH, squares, strict=True)):
             mean = ewma(square, span, memory["rough"][:, index])
             memory["rough"][:, index] = mean[:, -1]
@@ -196,12 +197,12 @@ class LSTMForecaster(ForecastingDetector):
             mean = ewma(np.nan_to_num(normal, nan=0.0), span, memory["drift"][:, index])
             memory["drift"][:, index] = mean[:, -1]
             features.append(np.abs(mean))
+            tilt = mean if index == 0 else tilt
         channels = held.shape[2]
         errors = np.concatenate(features, axis=2).astype(np.float32)
-        tilt = np.nan_to_num(residual, nan=0.0).astype(np.float32)
-        expected = np.where(np.isfinite(residual), held, np.nan).astype(np.float32)
         of = tuple(range(channels)) * (len(_ROUGH) + len(_DRIFT))
-        return View(errors, np.abs(tilt), tilt, expected, of)
+        tilted = tilt.astype(np.float32)
+        return View(errors, np.abs(tilted), tilted, forecast.astype(np.float32), of)
 
 
 def made_normal(residual: Doubles, dof: float) -> Doubles:

@@ -80,7 +80,7 @@ class FusedDetector(ForecastingDetector):
             memory[name][rows] = 0.0
 
     def _advance(self, held: Floats, mask: Mask, places: NDArray[np.int64], memory: Memory) -> View:
-        residual = self._residuals(held, mask, places, memory)
+        residual, _ = self._residuals(held, mask, places, memory)
         raw = np.clip(np.nan_to_num(residual, nan=1.0), -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
         rough = ewma(raw**2, _SURPRISE_SPAN, memory["rough"])
         memory["rough"] = rough[:, -1].copy()

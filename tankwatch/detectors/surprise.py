@@ -74,10 +74,10 @@ class Surprise:
         mask: Mask,
         places: NDArray[np.int64],
         memory: Memory,
-    ) -> Doubles:
-        """Return each step's change less its forecast, over its scale; NaN where not known.
+    ) -> tuple[Doubles, Doubles]:
+        """Return each step's change less its forecast, over its scale, and the value forecast.
 
-        float64 (tanks, steps, channels).
+        Each float64 (tanks, steps, channels), NaN where not known.
         """
         inputs, change = self.inputs(held, mask, places, memory)
         mean, scale, state = network.run(inputs, memory["network"].astype(np.float32))
@@ -87,7 +87,10 @@ class Surprise:
         memory["network"] = state.astype(np.float64)
         memory["mean"], memory["scale"] = mean[:, -1].astype(float), scale[:, -1].astype(float)
         memory["known"] = mask[:, -1].astype(np.float64)
-        return np.where(mask & was_known, (change - means) / scales, np.nan)
+        judged = mask & was_known
+        size = self.change[np.maximum(places, 0)][:, None, :]
+        forecast = np.where(judged, held - (change - means) * size, np.nan)
+        return np.where(judged, (change - means) / scales, np.nan), forecast
 
     def series(
         self, held: Floats, mask: Mask, *, most_steps: int, seed: int

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tankwatch.core.block import Block
 from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.view import Judgement
-from tankwatch.jobs.scoring import Plan, Scorer, factors_of, raised
+from tankwatch.jobs.scorer import Scorer
+from tankwatch.jobs.scoring import Plan, factors_of, raised
 from tankwatch.store.engine import Connection
 from tankwatch.store.scores import load_states
 

@@ -13,7 +13,8 @@ import tankwatch
 
 HEAVY = ("tensorflow", "keras", "tf2onnx", "torch", "jax")
 TRAINING_CHILD = {
-    f"tankwatch.models.{name}" for name in ("network", "training", "export", "worker")
+    f"tankwatch.models.{name}"
+    for name in ("network", "training", "export", "worker", "forecaster", "forecaster_export")
 }
 
 _PROBE = """

@@ -1,0 +1,71 @@
+"""A stored detector version that scores blocks as the store names them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tankwatch.core.block import Block
+from tankwatch.detectors.base import Detector
+from tankwatch.detectors.streaming import StreamingDetector
+from tankwatch.detectors.view import Judgement
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A detector version that scores, and where each of its tanks stands in it."""
+
+    detector: Detector
+    model_version_id: int
+    tanks: tuple[str, ...]
+    channels: tuple[str, ...]
+
+    def judge(self, block: Block) -> Judgement:
+        """Return the judgement of a block; the channels are put in the order of the training."""
+        columns, rows = self._columns(block), self._rows(block)
+        judged = self.detector.judge(
+            block.values[:, :, columns], block.mask[:, :, columns], rows=rows
+        )
+        return _in_columns(judged, columns)
+
+    def update(
+        self, detector: StreamingDetector, block: Block, state: Floats
+    ) -> tuple[Judgement, Floats]:
+        """Return the judgement of a block that follows what `state` remembers, and the new state.
+
+        Args:
+            detector: this scorer's.
+            block: the steps that follow.
+            state: float64 (tanks, state_size), NaN rows for tanks without a memory.
+        """
+        columns, rows = self._columns(block), self._rows(block)
+        judged, after = detector.update(
+            block.values[:, :, columns], block.mask[:, :, columns], state, rows=rows
+        )
+        return _in_columns(judged, columns), after
+
+    def expected_band(self, block: Block) -> tuple[Floats, ...]:
+        """Return lower and upper edge of what is expected, of the block's shape."""
+        columns = self._columns(block)
+        edges = self.detector.expected_band(
+            block.values[:, :, columns], block.mask[:, :, columns], rows=self._rows(block)
+        )
+        full = tuple(np.full(block.values.shape, np.nan) for _ in edges)
+        for target, edge in zip(full, edges, strict=True):
+            target[:, :, columns] = edge
+        return full
+
+    def _columns(self, block: Block) -> list[int]:
+        return [block.channels.index(name) for name in self.channels]
+
+    def _rows(self, block: Block) -> list[int]:
+        place = {name: row for row, name in enumerate(self.tanks)}
+        return [place.get(name, -1) for name in block.tanks]
+
+
+def _in_columns(judged: Judgement, columns: Sequence[int]) -> Judgement:
+    """Return a judgement whose channels are the block's columns."""
+    return replace(judged, channel=np.array(columns, dtype=np.int64)[judged.channel])
