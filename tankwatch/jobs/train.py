@@ -65,8 +65,8 @@ def train(
 ) -> TrainResult:
     """Train `detector` on readings before `until` (default: all), store it, promote it if better.
 
-    The whole history is one block in memory, twice while it is scaled: about 30 bytes for each
-    tank, step and channel, so 60 days of 100 tanks at a reading a minute take half a gigabyte.
+    The whole history is one block in memory: 9 bytes for each tank, step and channel, twice while
+    it is put together, and what the detector's `fit` makes of it beside that.
 
     Raises:
         ModelError: there is no history to train on.
