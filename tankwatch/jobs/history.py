@@ -103,7 +103,7 @@ def _together(
         )
         raise ModelError(message)
     mask = np.concatenate([part.mask for part in parts])[enough]
-    used = mask.any(axis=(0, 1))
+    used: Mask = np.any(mask, axis=(0, 1))
     values = np.concatenate([part.values for part in parts])[enough][:, :, used]
     channels = tuple(c for c, is_used in zip(plan.channels, used.tolist(), strict=True) if is_used)
     kept = tuple(tank for tank, has in zip(tanks, enough, strict=True) if has)
