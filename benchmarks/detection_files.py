@@ -23,11 +23,13 @@ class Contest:
         settings: of everything; the defaults.
         detector: judged with the rules beside it, as in production.
         beside: judged alone.
+        with_pyod: whether PyOD takes part.
     """
 
     settings: Settings
     detector: str
     beside: tuple[str, ...]
+    with_pyod: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,6 +65,8 @@ def judge_files(
         skip_columns=tuple(skip),
     )
     result = run_backtest(options, contest.settings, labels=labels, say=print)
+    if not contest.with_pyod:
+        return summarize(result)
     print("pyod", flush=True)
     readings = read(files, columns or list(result.channels))
     runs = (*result.runs, *peer_runs(result, readings, contest.settings))

@@ -74,7 +74,8 @@ class PyodPeer(Detector):
             self.models_.append(model)
             self.least_.append(float(model.decision_scores_.min()))
 
-    def _view(self, scaled: Floats, mask: Mask) -> View:
+    def _view(self, scaled: Floats, mask: Mask, places: NDArray[np.int64]) -> View:
+        del places
         filled, valid = hold_fill(scaled, mask), window_validity(mask, self.window)
         errors = np.full((*scaled.shape[:2], 1), np.nan, np.float32)
         for tank, model in enumerate(self.models_):

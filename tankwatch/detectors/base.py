@@ -53,6 +53,11 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def context_steps(self) -> int:
         """Return how many steps before a step its score depends on."""
 
+    @property
+    def least_steps(self) -> int:
+        """Return how many steps the early and the late part of a history must each hold."""
+        return self.context_steps + 1
+
     @abstractmethod
     def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
         """Learn normal behaviour from ``scaled`` outside `held_out`."""
@@ -77,9 +82,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             TrainingError: the training of a network failed.
         """
         values, known = checked(X, mask)
-        early, late = split_time(
-            values.shape[1], self.calibration_share, window=self.context_steps + 1
-        )
+        early, late = split_time(values.shape[1], self.calibration_share, window=self.least_steps)
         self.n_channels_ = values.shape[2]
         self.scaling_ = fit_scaling(values[:, early], known[:, early])
         scaled = apply_scaling(values, self.scaling_)

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from tankwatch.detectors.dwell import MEMORY, POOL, DwellNorm, learn_dwell, noise_of, stays
 from tankwatch.detectors.forecaster import LARGEST_RESIDUAL, ForecastingDetector
+from tankwatch.detectors.joint import Joint, learn_joint
 from tankwatch.detectors.level import Level, learn_level
 from tankwatch.detectors.smoothing import Doubles, ewma
 from tankwatch.detectors.streaming import Memory
-from tankwatch.detectors.view import Floats, Mask, View
+from tankwatch.detectors.view import EVERY, Floats, Mask, View
 from tankwatch.shaping.windows import hold_fill
 
 _SURPRISE_SPAN = 30
@@ -20,7 +21,7 @@ _TILTED = 0.7
 
 
 class FusedDetector(ForecastingDetector):
-    """The default: three views of each channel, each with its share of the alarm budget.
+    """The default: four views, each with its share of the alarm budget.
 
     - *Surprise*: root mean square of the forecaster's standardised residuals over 30 steps; spikes,
       jumps, noise and oscillation show in it.
@@ -28,6 +29,9 @@ class FusedDetector(ForecastingDetector):
       valves that open too late and heaters that fail show in it.
     - *Stay*: how long the channel has stood at a level that it otherwise only passes; leaks and
       valves that are propped open show in it.
+
+    - *Joint*: distance of all channels together from where they usually stand; a pressure that
+      parts from its temperature shows in it.  One view for all channels, if there are several.
 
     Each view of each channel gets a threshold from an even share of the budget, fitted to the tail
     on time that nothing was learned from, pooled over the fleet and drawn to the tank as its
@@ -41,6 +45,8 @@ class FusedDetector(ForecastingDetector):
         border = held_out.start
         filled = hold_fill(scaled, mask).astype(np.float64)
         self.level_ = learn_level(filled, mask, self.groups_, border=border)
+        seed = self.random_state
+        self.joint_ = learn_joint(filled[:, :border], mask[:, :border], seed=seed)
         tanks, _, channels = scaled.shape
         early, known = filled[:, :border], mask[:, :border]
         noise = np.array(
@@ -49,6 +55,9 @@ class FusedDetector(ForecastingDetector):
                 for tank in range(tanks)
             ]
         )
+        self.stays_ = []
+        if border < MEMORY * POOL:  # too little history to tell what is long
+            return
         least = np.maximum(_LEAST_NOISE * np.median(noise, axis=0), 1e-4)
         self.stays_ = [
             [
@@ -64,6 +73,7 @@ class FusedDetector(ForecastingDetector):
             | Level.layout(channels)
             | {
                 "rough": (channels,),
+                "joint": (channels,),
                 "pools": (channels, MEMORY - 1),
                 "raw": (channels, POOL - 1),
                 "pooled": (1,),
@@ -75,6 +85,7 @@ class FusedDetector(ForecastingDetector):
         super()._begin(memory, rows)
         Level.begin(memory, rows)
         memory["rough"][rows] = 1.0
+        memory["joint"][rows] = np.nan
         memory["pools"][rows] = np.nan
         for name in ("raw", "pooled", "stay"):
             memory[name][rows] = 0.0
@@ -86,18 +97,25 @@ class FusedDetector(ForecastingDetector):
         memory["rough"] = rough[:, -1].copy()
         doubles = held.astype(np.float64)
         distance, left, expected = self.level_.see(doubles, mask, places, memory)
-        stay = self._stay(doubles, places, memory)
-        views = [np.where(mask, view, np.nan) for view in (np.sqrt(rough), distance, stay)]
-        errors = np.concatenate(views, axis=2).astype(np.float32)
+        together, parts = self.joint_.see(doubles, memory)
         channels = held.shape[2]
+        views = [np.sqrt(rough), distance]
+        if self.stays_:
+            views.append(self._stay(doubles, places, memory))
+        of = tuple(range(channels)) * len(views)
+        views = [np.where(mask, view, np.nan) for view in views]
+        if channels > 1:
+            views.append(np.where(mask.all(axis=2), together, np.nan)[..., None])
+            of = (*of, EVERY)
+        errors = np.concatenate(views, axis=2).astype(np.float32)
         # Noise has no direction: one is told only where the level itself is near its edge.
         tilt = np.where(np.nan_to_num(distance) > _TILTED, left, 0.0)
         return View(
             errors,
-            np.abs(tilt).astype(np.float32),
+            parts.astype(np.float32),
             tilt.astype(np.float32),
             expected.astype(np.float32),
-            tuple(range(channels)) * len(views),
+            of,
         )
 
     def _stay(self, held: Doubles, places: NDArray[np.int64], memory: Memory) -> Doubles:
@@ -149,11 +167,16 @@ class FusedDetector(ForecastingDetector):
 
     def _learned(self) -> dict[str, Any]:
         stays_of = [[norm.to_json() for norm in tank] for tank in self.stays_]
-        return super()._learned() | {"level": self.level_.to_json(), "stays": stays_of}
+        return super()._learned() | {
+            "level": self.level_.to_json(),
+            "joint": self.joint_.to_json(),
+            "stays": stays_of,
+        }
 
     def _relearn(self, learned: dict[str, Any]) -> None:
         super()._relearn(learned)
         self.level_ = Level.from_json(learned["level"])
+        self.joint_ = Joint.from_json(learned["joint"])
         self.stays_ = [[DwellNorm.from_json(norm) for norm in tank] for tank in learned["stays"]]
 
 

@@ -41,6 +41,11 @@ class StreamingDetector(Detector):
         """Return how many steps lead in a tank without a memory."""
         return CONTEXT_STEPS
 
+    @property
+    def least_steps(self) -> int:
+        """Return how many steps the early and the late part of a history must each hold."""
+        return WARM_STEPS + 2
+
     @abstractmethod
     def _layout(self, channels: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each part of a tank's memory."""
@@ -73,7 +78,7 @@ class StreamingDetector(Detector):
         """
         values, known = checked(X, mask)
         tanks, steps, self.n_channels_ = values.shape
-        early, late = split_time(steps, self.calibration_share, window=WARM_STEPS + 2)
+        early, late = split_time(steps, self.calibration_share, window=self.least_steps)
         self.groups_ = np.zeros(tanks, np.int64) if groups is None else np.array(groups, np.int64)
         self.scaling_ = fit_scaling(values[:, early], known[:, early])
         scaled = apply_scaling(values, self.scaling_)

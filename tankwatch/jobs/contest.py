@@ -43,8 +43,8 @@ def alarm_rule(settings: Settings) -> AlarmRule:
 
 def held_out_block(candidate: Detector, history: History) -> Block:
     """Return the late part of a clean history, which sets thresholds and is never learned from."""
-    window = candidate.context_steps + 1
-    late = split_time(history.block.steps, candidate.calibration_share, window=window)[1]
+    share, least = candidate.calibration_share, candidate.least_steps
+    late = split_time(history.block.steps, share, window=least)[1]
     return history.block.between(late.start, late.stop)
 
 

@@ -185,7 +185,7 @@ def _artefact(
 
 
 def _facts(fitted: Detector, history: History, *, now: datetime) -> TrainingFacts:
-    window = fitted.context_steps + 1
+    window = fitted.least_steps
     early = split_time(history.block.steps, fitted.calibration_share, window=window)[0]
     valid = int(window_validity(history.block.mask[:, early], window).sum())
     possible = len(history.tanks) * (early.stop - early.start - window + 1)
