@@ -18,6 +18,7 @@ from tankwatch.store.champions import (
     stop_shadow,
 )
 from tankwatch.store.engine import Engine, reading, writing
+from tankwatch.store.migrate import downgrade, upgrade
 from tankwatch.store.registry import (
     Artefact,
     ModelState,
@@ -66,31 +67,34 @@ def watermark(engine: Engine, step: int) -> None:
         connection.execute(text(command), {"at": value})
 
 
-@pytest.mark.parametrize("how", ["new together", "stored before"])
-def test_two_promotions_at_once_leave_one_champion(engine: Engine, how: str) -> None:
-    before = stored(engine, 2)
-    ready = threading.Barrier(2)
-    failed: list[BaseException] = []
+@pytest.mark.parametrize("has_champion", [False, True])
+def test_two_promotions_at_once_leave_one_champion(engine: Engine, *, has_champion: bool) -> None:
+    first, second, before = stored(engine, 3)
+    if has_champion:
+        with writing(engine) as connection:
+            promote(connection, before, at=AT, reason="before")
+    began, failed = threading.Event(), []
 
-    def work(index: int) -> None:
+    def promote_second() -> None:
+        began.set()
         try:
-            ready.wait()
             with writing(engine) as connection:
-                key = before[index]
-                if how == "new together":
-                    key = store_model(connection, Artefact("pca", {}), FACTS, reason="")
-                promote(connection, key, at=AT, reason=f"by {index}")
-        except BaseException as error:  # noqa: BLE001 - shown by the test
+                promote(connection, second, at=AT, reason="second")
+        except StoreError as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
-    for thread in threads:
+    thread = threading.Thread(target=promote_second)
+    with writing(engine) as connection:
+        promote(connection, first, at=AT, reason="first")
         thread.start()
-    for thread in threads:
-        thread.join()
+        began.wait()
+        # The other one must now wait for this transaction; where it did not, it is done or refused.
+        thread.join(timeout=0.7)
+    thread.join()
     assert failed == []
-    assert sorted(states(engine).values()).count(ModelState.CHAMPION) == 1
-    assert sorted(states(engine).values()).count(ModelState.RETIRED) == 1
+    found = states(engine)
+    assert (found[first], found[second]) == (ModelState.RETIRED, ModelState.CHAMPION)
+    assert found[before] is (ModelState.RETIRED if has_champion else ModelState.CANDIDATE)
 
 
 def test_the_database_itself_refuses_a_second_champion(engine: Engine) -> None:
@@ -170,3 +174,26 @@ def by_step(engine: Engine) -> list[float]:
     with reading(engine) as connection:
         rows = load_scores(connection, "pca", [1], from_ms=AT_MS, until_ms=AT_MS + 10**7)
     return [float(score) for score in rows.score]
+
+
+def test_the_migration_keeps_the_newest_of_two_champions_and_no_shadow_on_the_way_back(
+    engine: Engine,
+) -> None:
+    first, second, third = stored(engine, 3)
+    with writing(engine) as connection:
+        promote(connection, first, at=AT + timedelta(hours=1), reason="")
+        promote(connection, second, at=AT, reason="")
+        start_shadow(connection, third, at=AT)
+    downgrade(engine, "0003")
+    assert kept(engine) == {first: "retired", second: "champion", third: "candidate"}
+    with writing(engine) as connection:
+        both = "UPDATE model_version SET state = 'champion' WHERE state <> 'candidate'"
+        connection.execute(text(both))
+    upgrade(engine)
+    assert kept(engine) == {first: "champion", second: "retired", third: "candidate"}
+
+
+def kept(engine: Engine) -> dict[int, str]:
+    with reading(engine) as connection:
+        rows = connection.execute(text("SELECT model_version_id, state FROM model_version"))
+        return {row.model_version_id: row.state for row in rows}

@@ -292,10 +292,9 @@ def test_model_health_shows_every_version(plant: Engine) -> None:
 
 
 def test_times_are_shown_to_the_millisecond(engine: Engine) -> None:
-    last_second = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
     with writing(engine) as connection:
         for milliseconds in (0, 1, 9, 499, 999):
-            moment = last_second.replace(microsecond=milliseconds * 1000)
+            moment = datetime(2026, 12, 31, 23, 59, 59, milliseconds * 1000, tzinfo=UTC)
             start_run(connection, f"{milliseconds:03}", at=moment)
     for row in rows(engine, "dash_job_health", "job"):
         assert row["last_started_at"] == f"2026-12-31T23:59:59.{row['job']}Z"

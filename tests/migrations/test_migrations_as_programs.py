@@ -60,7 +60,7 @@ def test_plain_alembic_upgrades_the_database_of_the_settings(empty_database_url:
     require_current(engine)
     engine.dispose()
     current = run(["-m", "alembic", "current"], cwd=ROOT, environment=environment)
-    assert "0003 (head)" in current
+    assert "0004 (head)" in current
 
 
 def test_wheel_holds_every_migration_and_view(unpacked: Path) -> None:
