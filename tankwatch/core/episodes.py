@@ -194,7 +194,7 @@ def fold(
 
 def symptom_of(source: str, tilt: int, run: int) -> Symptom:
     """Return what a source's flagged run looks like; `tilt` is the sum of its directions."""
-    if source == "flat_line":
+    if source in {"flat_line", "stuck"}:
         return Symptom.FLAT_LINE
     if source == "stale":
         return Symptom.STALE

@@ -50,7 +50,8 @@ class Incident:
 
     Attributes:
         uid: stable name, the same however often the same readings are processed.
-        detector: what opened it: a detector's name, or ``limit``, ``flat_line`` or ``stale``.
+        detector: what opened it: a detector's name, or that of a rule: ``limit``, ``flat_line``,
+            ``stuck`` or ``stale``.
         channel: channel that contributed most.
         share: contribution of `channel` to the evidence, 0 to 1.
         symptom: what the tank does.

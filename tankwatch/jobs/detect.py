@@ -21,7 +21,14 @@ from tankwatch.jobs.incidents import apply_events
 from tankwatch.jobs.memory import KIND, TankMemory
 from tankwatch.jobs.rescore import rescore_dirty
 from tankwatch.jobs.rounds import Stretch, load_stretches, new_steps, score_rows
-from tankwatch.jobs.scoring import Plan, judge_rules, load_plan, sources_of, stale_steps
+from tankwatch.jobs.scoring import (
+    Plan,
+    judge_rules,
+    load_plan,
+    sources_of,
+    stale_steps,
+    without_bad,
+)
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.scores import load_states, store_scores, store_states
@@ -131,10 +138,11 @@ def judge(context: Context, plan: Plan, stretches: Sequence[Stretch]) -> Judged:
     block = load_stretches(context, plan, stretches, led_in=led_in)
     new_of = [new_steps(block, stretch) for stretch in stretches]
     memories = {tank: TankMemory.from_json(stored.get(tank)) for tank in tank_ids}
-    judgements, carried = judge_new(plan, block, tank_ids, new_of, carried)
-    primary = judgements[plan.primary.model_version_id] if plan.primary else None
     seen = np.array([[name in memories[t].seen for name in block.channels] for t in tank_ids])
     verdicts = judge_rules(block, plan, context.settings, tank_ids=tank_ids, seen=seen)
+    usable = without_bad(block, verdicts)
+    judgements, carried = judge_new(plan, usable, tank_ids, new_of, carried)
+    primary = judgements[plan.primary.model_version_id] if plan.primary else None
     events = {}
     for row, (stretch, new) in enumerate(zip(stretches, new_of, strict=True)):
         memory = memories[stretch.tank_id]

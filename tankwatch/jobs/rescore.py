@@ -13,7 +13,14 @@ from tankwatch.core.times import from_ms
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.incidents import ACTOR, describe, mail_domain
 from tankwatch.jobs.rounds import Stretch, load_stretches, new_steps, score_rows
-from tankwatch.jobs.scoring import Plan, judge_all, judge_rules, lookback_steps, sources_of
+from tankwatch.jobs.scoring import (
+    Plan,
+    judge_all,
+    judge_rules,
+    lookback_steps,
+    sources_of,
+    without_bad,
+)
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.incidents import apply_event, has_incident_between, open_incident
@@ -75,12 +82,12 @@ def stretches_of(
 
 def _rescore(context: Context, plan: Plan, stretch: Stretch, *, now: datetime) -> None:
     block = load_stretches(context, plan, [stretch])
-    judgements = judge_all(plan, block, [stretch.tank_id])
-    primary = judgements[plan.primary.model_version_id] if plan.primary else None
     never_seen = np.zeros((1, len(block.channels)), dtype=bool)
     verdicts = judge_rules(
         block, plan, context.settings, tank_ids=[stretch.tank_id], seen=never_seen
     )
+    judgements = judge_all(plan, without_bad(block, verdicts), [stretch.tank_id])
+    primary = judgements[plan.primary.model_version_id] if plan.primary else None
     # Late readings have come after all, so nothing is stale in hindsight.
     lasting = [verdict for verdict in verdicts if verdict.name != _STALE]
     sources = sources_of(

@@ -10,6 +10,7 @@ from tankwatch.core.block import Block
 from tankwatch.detectors.base import Detector
 from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.view import Judgement
+from tankwatch.quality.stuck import SensorNorms
 
 Floats = NDArray[np.float64]
 
@@ -22,6 +23,16 @@ class Scorer:
     model_version_id: int
     tanks: tuple[str, ...]
     channels: tuple[str, ...]
+    norms: SensorNorms | None = None
+
+    def norms_of(self, tanks: Sequence[str], channels: Sequence[str]) -> SensorNorms | None:
+        """Return what is usual for the sensors of some tanks, None if the version has no norms."""
+        if self.norms is None:
+            return None
+        place = {name: row for row, name in enumerate(self.tanks)}
+        known = {name: column for column, name in enumerate(self.channels)}
+        rows = [place.get(name, -1) for name in tanks]
+        return self.norms.of(rows, [known.get(name) for name in channels])
 
     def judge(self, block: Block) -> Judgement:
         """Return the judgement of a block; the channels are put in the order of the training."""

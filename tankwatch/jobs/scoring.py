@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from tankwatch.core.block import Block
 from tankwatch.core.episodes import EpisodeRule, SourceScores
 from tankwatch.core.feedback import apply_factors, factor_row, tank_factors
-from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import restore_detector
 from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.view import Judgement
@@ -25,6 +24,8 @@ from tankwatch.quality.rules import (
     check_stale,
     context_steps,
 )
+from tankwatch.quality.stuck import NAME as STUCK
+from tankwatch.quality.stuck import SensorNorms, check_stuck
 from tankwatch.settings import Settings
 from tankwatch.store.champions import Champion, find_champion, find_shadows
 from tankwatch.store.engine import Connection, Engine, reading
@@ -35,6 +36,7 @@ from tankwatch.store.registry import load_artefact
 Floats = NDArray[np.float64]
 
 AT_ONCE = EpisodeRule(on_delay=1, off_delay=10, deadband=0.0)
+_UNUSABLE = (STUCK, "flat_line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,25 @@ def judge_rules(
 ) -> list[RuleVerdict]:
     """Return what the rules in engineering units say of a block."""
     low, high = limits_of(plan, settings, tank_ids)
-    return [
+    rules = channel_rules(plan.channels, settings)
+    verdicts = [
         check_limits(block, low, high),
         check_stale(block, stale_steps(settings), seen),
-        check_flat_line(block, channel_rules(plan.channels, settings)),
+        check_flat_line(block, rules),
     ]
+    norms = plan.primary.norms_of(block.tanks, block.channels) if plan.primary else None
+    if norms is not None:
+        verdicts.append(check_stuck(block, norms, [rule.flat_steps for rule in rules]))
+    return verdicts
+
+
+def without_bad(block: Block, verdicts: Sequence[RuleVerdict]) -> Block:
+    """Return a block in which the detectors do not see what a sensor repeats."""
+    bad = np.zeros(block.mask.shape, dtype=bool)
+    for verdict in verdicts:
+        if verdict.name in _UNUSABLE:
+            bad |= np.nan_to_num(verdict.score) >= 1.0
+    return replace(block, mask=block.mask & ~bad)
 
 
 def limits_of(
@@ -239,15 +255,20 @@ def load_scorer(connection: Connection, champion: Champion) -> Scorer:
     if champion.sha256 not in _SCORERS:
         artefact = load_artefact(connection, champion.model_version_id)
         restored = restore_detector(artefact.detector, artefact.manifest, artefact.onnx)
-        tanks = tuple(artefact.manifest["tank_names"])
-        channels = tuple(artefact.manifest["channel_names"])
+        norms = artefact.manifest.get("sensor_norms")
+        scorer = Scorer(
+            restored,
+            champion.model_version_id,
+            tuple(artefact.manifest["tank_names"]),
+            tuple(artefact.manifest["channel_names"]),
+            SensorNorms.from_json(norms) if norms else None,
+        )
         while len(_SCORERS) >= _MOST_SCORERS:
             _SCORERS.pop(next(iter(_SCORERS)))
-        _SCORERS[champion.sha256] = (restored, tanks, channels)
-    restored, tanks, channels = _SCORERS[champion.sha256]
-    return Scorer(restored, champion.model_version_id, tanks, channels)
+        _SCORERS[champion.sha256] = scorer
+    return replace(_SCORERS[champion.sha256], model_version_id=champion.model_version_id)
 
 
 # What has one hash never changes, so a restored detector serves every later pass.
-_SCORERS: dict[str, tuple[Detector, tuple[str, ...], tuple[str, ...]]] = {}
+_SCORERS: dict[str, Scorer] = {}
 _MOST_SCORERS = 8

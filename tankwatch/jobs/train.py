@@ -21,6 +21,7 @@ from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.exclusions import MOST_LISTED
 from tankwatch.jobs.history import History, load_history
 from tankwatch.models.child import Progress
+from tankwatch.quality.stuck import learn_norms
 from tankwatch.shaping.windows import split_time, window_validity
 from tankwatch.store.champions import find_champion, promote_over
 from tankwatch.store.engine import reading, writing
@@ -174,6 +175,7 @@ def _artefact(
         "from": from_ms(block.start_ms).isoformat(),
         "until": from_ms(block.start_ms + block.steps * block.step_ms).isoformat(),
         "left_out_tanks": list(history.left_out),
+        "sensor_norms": learn_norms(block).to_json(),
         "excluded": [asdict(one) for one in history.excluded[:MOST_LISTED]],
         "excluded_not_listed": max(len(history.excluded) - MOST_LISTED, 0),
         "trained_because": because,

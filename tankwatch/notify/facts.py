@@ -8,7 +8,12 @@ from tankwatch.core.times import human_duration
 from tankwatch.notify import wording
 from tankwatch.notify.findings import Finding, as_of, latest_findings
 
-_RULES = {"limit": "limit rule", "flat_line": "flat-line rule", "stale": "no-readings rule"}
+_RULES = {
+    "limit": "limit rule",
+    "flat_line": "flat-line rule",
+    "stuck": "stuck-sensor rule",
+    "stale": "no-readings rule",
+}
 
 
 @dataclass(frozen=True, slots=True)
