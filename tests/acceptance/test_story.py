@@ -68,9 +68,7 @@ def test_from_a_file_of_readings_to_a_mail_with_a_picture(folder: Path) -> None:
     assert counted["stored"] == 3 * LEARNED
     assert run_json(folder, "ingest", "history.csv", *COLUMNS)["duplicate"] == 3 * LEARNED
     trained = run_json(folder, "train")
-    assert [(result["detector"], result["promoted"]) for result in trained] == [
-        ("autoencoder", True)
-    ]
+    assert [(result["detector"], result["promoted"]) for result in trained] == [("fused", True)]
     run(folder, "detect", *AS_OF)
     run(folder, "ingest", "live.csv", *COLUMNS)
     found = run_json(folder, "detect", *AS_OF)
@@ -120,8 +118,8 @@ def check_status(folder: Path) -> None:
     status: Any = run_json(folder, "status")
     assert {job["job"] for job in status["jobs"]} == {"ingest", "train", "detect", "deliver"}
     assert all(job["last_outcome"] == "done" for job in status["jobs"])
-    assert status["models"] == ["autoencoder 1"]
+    assert status["models"] == ["fused 1"]
     assert status["messages"]["failed"] == 0
     assert [row["tank"] for row in run_json(folder, "tanks")] == ["TK-1", "TK-2", "TK-3"]
     text = run(folder, "status").stdout
-    assert "models in use: autoencoder 1" in text
+    assert "models in use: fused 1" in text

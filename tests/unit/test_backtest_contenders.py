@@ -24,5 +24,5 @@ def test_further_detectors_come_once_and_first() -> None:
 
 def test_a_detector_that_does_not_exist_is_refused_with_those_that_do() -> None:
     for detector, beside in (("oracle", []), ("pca", ["oracle"])):
-        with pytest.raises(UsageError, match="'oracle': choose one of autoencoder"):
+        with pytest.raises(UsageError, match="'oracle': choose one of fused"):
             rivals(detector, beside)
