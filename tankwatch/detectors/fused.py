@@ -97,7 +97,7 @@ class FusedDetector(ForecastingDetector):
         memory["rough"] = rough[:, -1].copy()
         doubles = held.astype(np.float64)
         distance, left, expected = self.level_.see(doubles, mask, places, memory)
-        together, parts = self.joint_.see(doubles, places, memory)
+        together, parts = self.joint_.see(doubles, memory)
         channels = held.shape[2]
         views = [np.sqrt(rough), distance]
         if self.stays_:

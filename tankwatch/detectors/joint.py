@@ -15,35 +15,31 @@ SPAN = 10
 _MOST_ROWS = 5000
 _CLIP = 10.0
 _RIDGE = 1e-3
-_TRUST_ROWS = 2.0
 
 
 @dataclass(slots=True)
 class Joint:
     """Turns held readings into the Mahalanobis distance of their smoothed values.
 
-    The fleet's covariance is that of the minimum covariance determinant (Rousseeuw and Van Driessen
-    1999); a tank's own is drawn towards it while its history is short.  With the exponentially
-    weighted mean this is the multivariate control chart of Lowry et al. 1992.
+    Middle and covariance are those of the fleet's scaled values, by the minimum covariance
+    determinant (Rousseeuw and Van Driessen 1999); with the exponentially weighted mean this is the
+    multivariate control chart of Lowry et al. 1992.
 
     Attributes:
-        middle: float64 (tanks, channels).
-        inverse: float64 (tanks, channels, channels), of the covariance.
+        middle: float64 (channels,).
+        inverse: float64 (channels, channels), of the covariance.
     """
 
     middle: Doubles
     inverse: Doubles
 
-    def see(
-        self, held: Doubles, places: NDArray[np.int64], memory: dict[str, Doubles]
-    ) -> tuple[Doubles, Doubles]:
+    def see(self, held: Doubles, memory: dict[str, Doubles]) -> tuple[Doubles, Doubles]:
         """Return distance (tanks, steps), and each channel's part of its square."""
         smooth = ewma(held, SPAN, memory["joint"])
         memory["joint"] = smooth[:, -1].copy()
-        rows = np.maximum(places, 0)
-        away = smooth - self.middle[rows][:, None]
-        shares = away * np.einsum("tsc,tcd->tsd", away, self.inverse[rows])
-        parts, square = np.maximum(shares, 0.0), np.maximum(shares.sum(axis=2), 0.0)
+        away = smooth - self.middle
+        parts = np.maximum(away * np.einsum("tsc,cd->tsd", away, self.inverse), 0.0)
+        square = np.maximum(np.einsum("tsc,cd,tsd->ts", away, self.inverse, away), 0.0)
         return np.sqrt(square / held.shape[2]), parts
 
     def to_json(self) -> dict[str, Any]:
@@ -57,40 +53,21 @@ class Joint:
 
 
 def learn_joint(held: Doubles, mask: Mask, *, seed: int) -> Joint:
-    """Return the usual place of all channels together, for each tank.
+    """Return the usual place of all channels together.
 
     Args:
         held: float64 (tanks, steps, channels), scaled, held where unknown.
         mask: bool, same shape; only steps at which every channel is known are learned from.
         seed: of the draw of steps.
     """
-    tanks, _, channels = held.shape
-    smooth = ewma(held, SPAN, np.full((tanks, channels), np.nan))
-    smooth = np.clip(smooth, -_CLIP, _CLIP)
-    known = np.asarray(mask.all(axis=2))
-    fleet_middle, fleet = _of_fleet(smooth[known], seed=seed)
-    middle: Doubles = np.tile(fleet_middle, (tanks, 1))
-    covariance: Doubles = np.tile(fleet, (tanks, 1, 1))
-    for tank in range(tanks):
-        rows = smooth[tank, known[tank]]
-        # Steps within one span of the mean tell hardly more than one of them.
-        count = len(rows) / SPAN
-        trust = count / (count + _TRUST_ROWS * channels)
-        if count > 1.0:
-            own = np.atleast_2d(np.cov(rows, rowvar=False))
-            middle[tank] += trust * (np.median(rows, axis=0) - fleet_middle)
-            covariance[tank] += trust * (own - fleet)
-    inverse = np.linalg.inv(covariance + _RIDGE * np.eye(channels))
-    return Joint(middle, np.asarray(inverse, dtype=np.float64))
-
-
-def _of_fleet(rows: Doubles, *, seed: int) -> tuple[Doubles, Doubles]:
-    """Return robust middle and covariance of the fleet's steps (n, channels)."""
-    channels = rows.shape[1]
+    channels = held.shape[2]
+    smooth = ewma(held, SPAN, np.full((held.shape[0], channels), np.nan))
+    rows: NDArray[np.float64] = np.clip(smooth[mask.all(axis=2)], -_CLIP, _CLIP)
     if len(rows) < 10 * channels:
-        return np.zeros(channels), np.eye(channels)
+        return Joint(np.zeros(channels), np.eye(channels))
     drawn = np.random.default_rng(seed).permutation(len(rows))[:_MOST_ROWS]
     # A channel that hardly moves must not make the covariance singular.
     jitter = np.random.default_rng(seed).normal(0.0, _RIDGE, (drawn.size, channels))
     found = MinCovDet(random_state=seed).fit(rows[drawn] + jitter)
-    return found.location_, found.covariance_
+    covariance = found.covariance_ + _RIDGE * np.eye(channels)
+    return Joint(found.location_, np.linalg.inv(covariance))
