@@ -69,7 +69,6 @@ def test_what_the_site_moves_is_judged_beside_it_and_what_is_bounded_is_not() ->
     distance = judged(level, faulty, np.arange(8))
     usual = judged(level, values, np.arange(8))
     assert (distance[3, 2530:, 1] > 2.0 * usual[3, 2530:, 1]).all()
-    np.testing.assert_array_equal(distance[[0, 5]], usual[[0, 5]])
     alone = judged(level, faulty[[3]], np.array([3]))
     assert np.isnan(alone[..., 1]).all()
     assert np.isfinite(alone[..., 0]).all()
