@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tankwatch.core.incident import Symptom
+from tankwatch.core.incident import Sign, Symptom
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class SourceScores:
         channel: int (steps,), index of the channel that contributed most.
         share: float (steps,), its contribution, 0 to 1.
         direction: int (steps,), +1 above what was expected, -1 below, 0 neither.
+        sign: int (steps,), a `Sign`; None for a source that gives none.
     """
 
     name: str
@@ -46,6 +47,7 @@ class SourceScores:
     channel: NDArray[np.integer[Any]]
     share: NDArray[np.floating[Any]]
     direction: NDArray[np.integer[Any]]
+    sign: NDArray[np.integer[Any]] | None = None
 
 
 class Change(StrEnum):
@@ -88,6 +90,7 @@ class EpisodeState:
     channel: int = 0
     share: float = 0.0
     tilt: int = 0
+    sign: int = 0
 
     @property
     def is_idle(self) -> bool:
@@ -128,6 +131,7 @@ class EpisodeState:
             self.peak = score
             self.channel = int(source.channel[step])
             self.share = float(source.share[step])
+            self.sign = 0 if source.sign is None else int(source.sign[step])
 
 
 @dataclass(slots=True)
@@ -192,16 +196,30 @@ def fold(
     return events
 
 
-def symptom_of(source: str, tilt: int, run: int) -> Symptom:
-    """Return what a source's flagged run looks like; `tilt` is the sum of its directions."""
-    if source in {"flat_line", "stuck"}:
-        return Symptom.FLAT_LINE
-    if source == "stale":
-        return Symptom.STALE
+_BY_RULE = {
+    "flat_line": Symptom.FLAT_LINE,
+    "stuck": Symptom.FLAT_LINE,
+    "stale": Symptom.STALE,
+}
+
+
+def symptom_of(source: str, tilt: int, run: int, sign: int = Sign.NONE) -> Symptom:
+    """Return what a source's flagged run looks like.
+
+    Args:
+        source: detector or rule.
+        tilt: sum of the run's directions.
+        run: flagged steps.
+        sign: what the evidence of its highest step was.
+    """
+    if source in _BY_RULE:
+        return _BY_RULE[source]
     if source == "limit":
         return Symptom.ABOVE_LIMIT if tilt > 0 else Symptom.BELOW_LIMIT
+    if sign == Sign.STAY:
+        return Symptom.UNUSUAL_STAY
     if abs(tilt) * 2 <= run:
-        return Symptom.UNUSUAL_PATTERN
+        return Symptom.DECOUPLED if sign == Sign.TOGETHER else Symptom.UNUSUAL_PATTERN
     return Symptom.ABOVE_EXPECTED if tilt > 0 else Symptom.BELOW_EXPECTED
 
 
@@ -248,6 +266,6 @@ def _event(state: TankState, change: Change, at_ms: int, source: str) -> TankEve
         source=source,
         channel=episode.channel,
         share=episode.share,
-        symptom=symptom_of(source, episode.tilt, episode.run),
+        symptom=symptom_of(source, episode.tilt, episode.run, episode.sign),
         peak=max(state.peak, episode.peak),
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,20 @@ class Symptom(StrEnum):
     ABOVE_EXPECTED = "above_expected"
     BELOW_EXPECTED = "below_expected"
     UNUSUAL_PATTERN = "unusual_pattern"
+    UNUSUAL_STAY = "unusual_stay"
+    DECOUPLED = "decoupled"
     ABOVE_LIMIT = "above_limit"
     BELOW_LIMIT = "below_limit"
     FLAT_LINE = "flat_line"
     STALE = "stale"
+
+
+class Sign(IntEnum):
+    """What in a detector's evidence a symptom is told from, where its direction does not tell."""
+
+    NONE = 0
+    STAY = 1
+    TOGETHER = 2
 
 
 class MessageKind(StrEnum):

@@ -177,7 +177,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         total = contribution.sum(axis=2)
         own = _taken(contribution, channel)
         share = np.divide(own, total, out=np.zeros_like(total), where=total > 0)
-        return Judgement(score, channel, share, _direction(view, channel))
+        sign = None
+        if view.signs is not None:
+            sign = np.array(view.signs, dtype=np.int64)[np.nan_to_num(relative).argmax(axis=2)]
+        return Judgement(score, channel, share, _direction(view, channel), sign)
 
     def _budget(self) -> AlarmBudget:
         return AlarmBudget(self.budget, self.step_s, self.on_delay, self.merge_gap)

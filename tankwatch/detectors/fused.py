@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tankwatch.core.incident import Sign
 from tankwatch.detectors.dwell import MEMORY, POOL, DwellNorm, learn_dwell, noise_of, stays
 from tankwatch.detectors.forecaster import LARGEST_RESIDUAL, ForecastingDetector
 from tankwatch.detectors.joint import Joint, learn_joint
@@ -100,13 +101,15 @@ class FusedDetector(ForecastingDetector):
         together, parts = self.joint_.see(doubles, memory)
         channels = held.shape[2]
         views = [np.sqrt(rough), distance]
+        signs = (Sign.NONE,) * 2 * channels
         if self.stays_:
             views.append(self._stay(doubles, places, memory))
+            signs += (Sign.STAY,) * channels
         of = tuple(range(channels)) * len(views)
         views = [np.where(mask, view, np.nan) for view in views]
         if channels > 1:
             views.append(np.where(mask.all(axis=2), together, np.nan)[..., None])
-            of = (*of, EVERY)
+            of, signs = (*of, EVERY), (*signs, Sign.TOGETHER)
         errors = np.concatenate(views, axis=2).astype(np.float32)
         # Noise has no direction: one is told only where the level itself is near its edge.
         tilt = np.where(np.nan_to_num(distance) > _TILTED, left, 0.0)
@@ -116,6 +119,7 @@ class FusedDetector(ForecastingDetector):
             tilt.astype(np.float32),
             expected.astype(np.float32),
             of,
+            signs,
         )
 
     def _stay(self, held: Doubles, places: NDArray[np.int64], memory: Memory) -> Doubles:

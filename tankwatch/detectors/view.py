@@ -20,12 +20,14 @@ class Judgement:
         channel: int64 (tanks, steps), channel that contributed most.
         share: float32 (tanks, steps), its contribution, 0 to 1.
         direction: int64 (tanks, steps), +1 above what was expected, -1 below, 0 neither.
+        sign: int64 (tanks, steps), the `Sign` of the worst feature; None if the detector has none.
     """
 
     score: Floats
     channel: NDArray[np.int64]
     share: Floats
     direction: NDArray[np.int64]
+    sign: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class View:
         expected: float32 (tanks, steps, channels), what the detector expected, NaN where unknown.
         feature_channels: channel that each feature speaks of, `EVERY` for one that speaks of all
             as `contribution` shares it out; None if all features do.
+        signs: `Sign` of each feature; None if they have none.
     """
 
     errors: Floats
@@ -46,3 +49,4 @@ class View:
     residual: Floats
     expected: Floats
     feature_channels: tuple[int, ...] | None = None
+    signs: tuple[int, ...] | None = None

@@ -110,6 +110,7 @@ def _follow(
         np.zeros(shape, np.int64),
         np.zeros(shape, np.float32),
         np.zeros(shape, np.int64),
+        np.zeros(shape, np.int64),
     )
     together: dict[tuple[int, int], list[int]] = {}
     for row, tank in enumerate(tank_ids):
@@ -135,6 +136,8 @@ def _follow(
         judged, after = scorer.update(detector, part, state)
         for name in ("score", "channel", "share", "direction"):
             getattr(found, name)[rows, begin:stop] = getattr(judged, name)
+        if found.sign is not None and judged.sign is not None:
+            found.sign[rows, begin:stop] = judged.sign
         until_ms = block.start_ms + stop * block.step_ms
         for index, row in enumerate(rows):
             carried[tank_ids[row]] = Memory(until_ms, after[index])

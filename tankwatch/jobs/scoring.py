@@ -209,6 +209,7 @@ def sources_of(
                 judgement.channel[row, new],
                 judgement.share[row, new],
                 judgement.direction[row, new],
+                None if judgement.sign is None else judgement.sign[row, new],
             )
         )
     return sources

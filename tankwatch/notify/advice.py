@@ -44,6 +44,16 @@ _BY_SYMPTOM: Final = {
         "Does the reading jump or hunt? Check the transmitter, its cable and its impulse line.",
         _COMPARE,
     ),
+    Symptom.UNUSUAL_STAY: (
+        "Is something open or held: gauge hatch, manway, vent pallet? Look and smell.",
+        "Is a transfer or purge running that nobody wrote down?",
+        "Does the transmitter follow the local gauge, and is its impulse line free?",
+    ),
+    Symptom.DECOUPLED: (
+        "Which channel moved away? Compare both with the local gauges.",
+        _OPERATION,
+        "Is a probe out of its thermowell, or an impulse line blocked?",
+    ),
     Symptom.FLAT_LINE: (
         "Is the transmitter alive? A hung device or gateway repeats its last value.",
         "Is the impulse line or the vent blocked, frozen or shut in?",

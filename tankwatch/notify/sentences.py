@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from tankwatch.core.incident import Evidence, Incident, MessageKind, Notice, Symptom
@@ -18,6 +19,8 @@ _BACK_TO_NORMAL = {
     Symptom.ABOVE_EXPECTED: "back to expected",
     Symptom.BELOW_EXPECTED: "back to expected",
     Symptom.UNUSUAL_PATTERN: "back to its usual pattern",
+    Symptom.UNUSUAL_STAY: "moving again",
+    Symptom.DECOUPLED: "back with its other channels",
     Symptom.ABOVE_LIMIT: "back within limits",
     Symptom.BELOW_LIMIT: "back within limits",
     Symptom.FLAT_LINE: "moves again",
@@ -101,16 +104,36 @@ def _true_start(notice: Notice, evidence: Evidence) -> datetime:
     return incident.started_at
 
 
+# An alarm that is over and one that stands; then what is so again, and what was before.
+_UNUSUAL: Final = {
+    Symptom.UNUSUAL_PATTERN: (
+        "moved in a way its model does not know",
+        "has been moving in a way its model does not know",
+        "has moved as its model expects",
+        "its pattern was unusual",
+    ),
+    Symptom.UNUSUAL_STAY: (
+        "was flagged for standing at a level that it usually only passes",
+        "is flagged for standing at a level that it usually only passes",
+        "has moved on",
+        "it was flagged for standing at an unusual level",
+    ),
+    Symptom.DECOUPLED: (
+        "did not go with the other channels as usual",
+        "has not gone with the other channels as usual",
+        "has gone with the other channels again",
+        "it had parted from them",
+    ),
+}
+
+
 def _alarm(case: _Case) -> str:
     match case.incident.symptom:
         case Symptom.ABOVE_EXPECTED | Symptom.BELOW_EXPECTED:
             return _alarm_expected(case)
-        case Symptom.UNUSUAL_PATTERN:
-            verb = "moved" if case.is_over else "has been moving"
-            return (
-                f"{case.name} {verb} in a way its model does not know {case.how_long}: "
-                f"{_judgement(case)}."
-            )
+        case Symptom.UNUSUAL_PATTERN | Symptom.UNUSUAL_STAY | Symptom.DECOUPLED:
+            verb = _UNUSUAL[case.incident.symptom][0 if case.is_over else 1]
+            return f"{case.name} {verb} {case.how_long}: {_judgement(case)}."
         case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
             return _alarm_limit(case)
         case Symptom.FLAT_LINE:
@@ -154,8 +177,9 @@ def _now_and_before(case: _Case) -> tuple[str, str]:
         case Symptom.ABOVE_EXPECTED | Symptom.BELOW_EXPECTED:
             side = _side_word(case.incident.symptom)
             return "has been back to what its model expects", f"it was {side} {was}, {score}"
-        case Symptom.UNUSUAL_PATTERN:
-            return "has moved as its model expects", f"its pattern was unusual {was}, {score}"
+        case Symptom.UNUSUAL_PATTERN | Symptom.UNUSUAL_STAY | Symptom.DECOUPLED:
+            now, before = _UNUSUAL[case.incident.symptom][2:]
+            return now, f"{before} {was}, {score}"
         case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
             finding = _worst(case)
             worst = f", at worst {_plain_value(case, finding)}" if finding is not None else ""

@@ -12,6 +12,8 @@ SYMPTOM_WORDS: Final = {
     Symptom.ABOVE_EXPECTED: "above expected",
     Symptom.BELOW_EXPECTED: "below expected",
     Symptom.UNUSUAL_PATTERN: "unusual pattern",
+    Symptom.UNUSUAL_STAY: "standing at an unusual level",
+    Symptom.DECOUPLED: "parted from its other channels",
     Symptom.ABOVE_LIMIT: "above high limit",
     Symptom.BELOW_LIMIT: "below low limit",
     Symptom.FLAT_LINE: "flat line",

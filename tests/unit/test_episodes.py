@@ -19,7 +19,7 @@ from tankwatch.core.episodes import (
     fold,
     symptom_of,
 )
-from tankwatch.core.incident import Symptom
+from tankwatch.core.incident import Sign, Symptom
 
 NAN = float("nan")
 RULE = EpisodeRule(on_delay=2, off_delay=2, deadband=0.2)
@@ -180,6 +180,22 @@ def test_symptom_follows_from_source_and_direction(
     name: str, tilt: int, run: int, symptom: Symptom
 ) -> None:
     assert symptom_of(name, tilt, run) is symptom
+
+
+@pytest.mark.parametrize(
+    ("tilt", "sign", "symptom"),
+    [
+        (0, Sign.STAY, Symptom.UNUSUAL_STAY),
+        (9, Sign.STAY, Symptom.UNUSUAL_STAY),
+        (0, Sign.TOGETHER, Symptom.DECOUPLED),
+        (9, Sign.TOGETHER, Symptom.ABOVE_EXPECTED),
+        (0, Sign.NONE, Symptom.UNUSUAL_PATTERN),
+    ],
+)
+def test_symptom_follows_from_what_the_evidence_was(
+    tilt: int, sign: Sign, symptom: Symptom
+) -> None:
+    assert symptom_of("fused", tilt, 10, sign) is symptom
 
 
 # Scores stay where they are for some steps, so that delays and gaps are passed now and then.

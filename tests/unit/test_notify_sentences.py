@@ -81,6 +81,12 @@ CLEAR = MessageKind.ALL_CLEAR
         (Symptom.ABOVE_EXPECTED, "above expected", "back to expected"),
         (Symptom.BELOW_EXPECTED, "below expected", "back to expected"),
         (Symptom.UNUSUAL_PATTERN, "unusual pattern", "back to its usual pattern"),
+        (Symptom.UNUSUAL_STAY, "standing at an unusual level", "moving again"),
+        (
+            Symptom.DECOUPLED,
+            "parted from its other channels",
+            "back with its other channels",
+        ),
         (Symptom.ABOVE_LIMIT, "above high limit", "back within limits"),
         (Symptom.BELOW_LIMIT, "below low limit", "back within limits"),
         (Symptom.FLAT_LINE, "flat line", "moves again"),
@@ -137,6 +143,15 @@ def test_unusual_pattern() -> None:
     assert said(notice(Symptom.UNUSUAL_PATTERN)).startswith(
         "TK-104 pressure has been moving in a way its model does not know since 06:05 CET (5 min): "
         "peak score 4.1"
+    )
+
+
+def test_a_stay_and_channels_that_part() -> None:
+    assert said(notice(Symptom.UNUSUAL_STAY)).startswith(
+        "TK-104 pressure is flagged for standing at a level that it usually only passes since "
+    )
+    assert said(notice(Symptom.DECOUPLED)).startswith(
+        "TK-104 pressure has not gone with the other channels as usual since 06:05 CET (5 min): "
     )
 
 
