@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from tankwatch.detectors.attribution import direction_of, shared_out, taken
 from tankwatch.detectors.threshold import (
     AlarmBudget,
     Threshold,
@@ -17,13 +18,12 @@ from tankwatch.detectors.threshold import (
     running_minimum,
     worst_feature,
 )
-from tankwatch.detectors.view import EVERY, Floats, Judgement, Mask, View
+from tankwatch.detectors.view import Floats, Judgement, Mask, View
 from tankwatch.errors import ModelError, ShapeError
 from tankwatch.shaping.scaling import TankScaling, apply_scaling, fit_scaling
 from tankwatch.shaping.windows import split_time
 
 RECENT_STEPS = 10
-_CLEAR_SHARE = 0.5
 _BAND_QUANTILE = 0.995
 
 
@@ -172,15 +172,15 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _judgement(self, view: View, places: NDArray[np.int64]) -> Judgement:
         relative = view.errors / self._levels(places)[:, None, :]
         score = worst_feature(relative).astype(np.float32)
-        contribution = _shared_out(view, relative)
+        contribution = shared_out(view, relative)
         channel = contribution.argmax(axis=2)
         total = contribution.sum(axis=2)
-        own = _taken(contribution, channel)
+        own = taken(contribution, channel)
         share = np.divide(own, total, out=np.zeros_like(total), where=total > 0)
         sign = None
         if view.signs is not None:
             sign = np.array(view.signs, dtype=np.int64)[np.nan_to_num(relative).argmax(axis=2)]
-        return Judgement(score, channel, share, _direction(view, channel), sign)
+        return Judgement(score, channel, share, direction_of(view, channel), sign)
 
     def _budget(self) -> AlarmBudget:
         return AlarmBudget(self.budget, self.step_s, self.on_delay, self.merge_gap)
@@ -228,36 +228,6 @@ def checked(X: NDArray[np.floating[Any]], mask: Mask | None) -> tuple[NDArray[np
             raise ShapeError(message)
         known = known & mask
     return values, known
-
-
-def _shared_out(view: View, relative: NDArray[np.float64]) -> Floats:
-    """Return what each channel contributes, float32 (tanks, steps, channels), 0 for nothing."""
-    contribution = np.nan_to_num(view.contribution, nan=0.0)
-    if view.feature_channels is None:
-        return contribution
-    total = np.maximum(contribution.sum(axis=2, keepdims=True), 1e-12)
-    squares = np.nan_to_num(relative, nan=0.0) ** 2
-    found = np.zeros_like(contribution)
-    for feature, channel in enumerate(view.feature_channels):
-        square = squares[:, :, feature]
-        if channel == EVERY:
-            found = np.maximum(found, square[..., None] * contribution / total)
-        else:
-            found[:, :, channel] = np.maximum(found[:, :, channel], square)
-    return found.astype(np.float32)
-
-
-def _direction(view: View, channel: NDArray[np.int64]) -> NDArray[np.int64]:
-    residual = _taken(np.nan_to_num(view.residual, nan=0.0), channel)
-    if view.feature_channels is not None:
-        return np.sign(residual).astype(np.int64)
-    error = np.sqrt(_taken(np.nan_to_num(view.contribution, nan=0.0), channel))
-    clear = np.abs(residual) > _CLEAR_SHARE * error
-    return np.where(clear, np.sign(residual), 0).astype(np.int64)
-
-
-def _taken(values: Floats, channel: NDArray[np.int64]) -> Floats:
-    return np.take_along_axis(values, channel[..., None], axis=2)[..., 0]
 
 
 def expected_half_width(scaled: Floats, mask: Mask, expected: Floats) -> NDArray[np.float64]:

@@ -14,7 +14,15 @@ import tankwatch
 HEAVY = ("tensorflow", "keras", "tf2onnx", "torch", "jax")
 TRAINING_CHILD = {
     f"tankwatch.models.{name}"
-    for name in ("network", "training", "export", "worker", "forecaster", "forecaster_export")
+    for name in (
+        "network",
+        "training",
+        "export",
+        "worker",
+        "forecaster",
+        "forecaster_export",
+        "decoder",
+    )
 }
 
 _PROBE = """
