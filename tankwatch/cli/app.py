@@ -60,6 +60,7 @@ MODULES = {
     "close": "incidents",
     "label": "incidents",
     "backtest": "backtest",
+    "forecast": "forecast",
     "simulate": "simulate",
     "demo": "demo",
 }

@@ -102,11 +102,7 @@ class Surprise:
         grow with the fleet.
         """
         tanks, steps, channels = held.shape
-        memory = {
-            name: np.zeros((tanks, *shape)) for name, shape in self.layout(channels, 0).items()
-        }
-        memory["last"] = np.full((tanks, channels), np.nan)
-        self.begin(memory, np.ones(tanks, dtype=bool))
+        memory = fresh_memory(tanks, channels, 0)
         inputs, change = self.inputs(held, mask, np.arange(tanks), memory)
         counts = mask[:, 1:] & mask[:, :-1]
         border = steps - 1 - max(round(steps * HELD_OUT_SHARE), 1)
@@ -137,6 +133,15 @@ class Surprise:
     def from_json(cls, stored: Mapping[str, Any]) -> "Surprise":
         """Return what `to_json` gave."""
         return cls(np.array(stored["change"]), np.array(stored["groups"], dtype=np.int64))
+
+
+def fresh_memory(tanks: int, channels: int, state_size: int) -> Memory:
+    """Return the memory of tanks that were never seen."""
+    shapes = Surprise.layout(channels, state_size).items()
+    memory = {name: np.zeros((tanks, *shape)) for name, shape in shapes}
+    memory["last"] = np.full((tanks, channels), np.nan)
+    Surprise.begin(memory, np.ones(tanks, dtype=bool))
+    return memory
 
 
 def learn_changes(scaled: Floats, mask: Mask) -> Doubles:

@@ -1,0 +1,95 @@
+"""A stateful forecaster rolled forward: each drawn step is the next input."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tankwatch.detectors.forecaster import ForecastingDetector
+from tankwatch.detectors.surprise import Surprise, fresh_memory
+from tankwatch.detectors.view import Mask
+from tankwatch.shaping.scaling import TankScaling, apply_scaling
+from tankwatch.shaping.windows import hold_fill
+
+Doubles = NDArray[np.float64]
+_FARTHEST = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToLimit:
+    """When a channel is expected to cross a limit.
+
+    Attributes:
+        share: of the paths that cross it within the horizon, 0 to 1.
+        earliest, latest: steps between which nine crossings in ten lie, counted from now; None if
+            no path crosses.
+    """
+
+    share: float
+    earliest: int | None
+    latest: int | None
+
+
+def sample_paths(
+    detector: ForecastingDetector,
+    X: NDArray[np.floating[Any]],
+    mask: Mask,
+    *,
+    place: int,
+    horizon: int,
+    paths: int = 200,
+    seed: int = 0,
+) -> Doubles:
+    """Return drawn continuations of one tank, float64 (paths, horizon, channels), canonical units.
+
+    The network is warmed up on what is known and then fed with its own draws from the Student-t.
+    It is told nothing of the siblings: where they will be is not known.
+
+    Args:
+        detector: fitted.
+        X: float (steps, channels), the latest readings, canonical units.
+        mask: bool, same shape.
+        place: position of the tank among those of `fit`.
+        horizon: steps ahead.
+        paths: continuations.
+        seed: equal seeds draw equal paths.
+    """
+    scaling = detector.scaling_
+    own = TankScaling(scaling.location[[place]], scaling.scale[[place]])
+    known = mask[None] & np.isfinite(X[None])
+    held = hold_fill(apply_scaling(X[None], own), known)
+    surprise = Surprise(detector.surprise_.change, np.full_like(detector.surprise_.groups, -1))
+    network = detector.network
+    memory = fresh_memory(1, held.shape[2], network.state_size)
+    inputs, _ = surprise.inputs(held, known, np.array([place]), memory)
+    mean, scale, state = network.run(inputs, memory["network"].astype(np.float32))
+    memory["last"] = held[:, -1].astype(np.float64)
+    memory = {name: np.repeat(part, paths, axis=0) for name, part in memory.items()}
+    places = np.full(paths, place)
+    state = np.repeat(state, paths, axis=0)
+    center, width = (np.repeat(part[:, -1], paths, axis=0) for part in (mean, scale))
+    rng = np.random.default_rng(seed)
+    everything = np.ones((paths, 1, held.shape[2]), dtype=bool)
+    found = np.empty((paths, horizon, held.shape[2]))
+    for step in range(horizon):
+        change = center + width * rng.standard_t(detector.spec.dof, center.shape)
+        change = np.clip(change, -_FARTHEST, _FARTHEST) * surprise.change[place]
+        value = memory["last"] + change
+        fed, _ = surprise.inputs(value[:, None].astype(np.float32), everything, places, memory)
+        memory["last"] = value
+        means, scales, state = network.run(fed, state)
+        center, width = means[:, 0], scales[:, 0]
+        found[:, step] = value
+    return np.asarray(found * own.scale[0] + own.location[0])
+
+
+def time_to_limit(paths: Doubles, limit: float, *, above: bool) -> TimeToLimit:
+    """Return when paths (paths, horizon) of one channel first lie beyond `limit`."""
+    beyond = paths >= limit if above else paths <= limit
+    crossing = beyond.any(axis=1)
+    if not crossing.any():
+        return TimeToLimit(0.0, None, None)
+    first = beyond[crossing].argmax(axis=1) + 1
+    low, high = np.quantile(first, (0.05, 0.95), method="nearest")
+    return TimeToLimit(float(crossing.mean()), int(low), int(high))

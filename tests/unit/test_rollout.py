@@ -1,0 +1,52 @@
+"""Paths drawn ahead, and when they cross a limit."""
+
+import numpy as np
+import pytest
+
+from tankwatch.detectors.forecaster import LSTMForecaster
+from tankwatch.detectors.rollout import sample_paths, time_to_limit
+
+STEPS, LEARNED, HORIZON = 2400, 2000, 20
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[LSTMForecaster, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    rng = np.random.default_rng(0)
+    wave = np.sin(2 * np.pi * np.arange(STEPS) / 300)[None, :, None]
+    values = np.array([1.0, 20.0]) + wave * np.array([0.3, 2.0])
+    values = values + rng.normal(0, 1, (3, STEPS, 2)) * np.array([0.01, 0.05])
+    detector = LSTMForecaster(units=(12,), epochs=12, chunk=60, random_state=1)
+    return detector.fit(values[:, :LEARNED]), values
+
+
+def test_paths_are_repeatable_widen_and_hold_the_truth(
+    fitted: tuple[LSTMForecaster, np.ndarray[tuple[int, ...], np.dtype[np.float64]]],
+) -> None:
+    detector, values = fitted
+    inside, widths = [], []
+    for now in range(LEARNED, STEPS - HORIZON, 40):
+        known = values[1, now - 600 : now]
+        mask = np.ones(known.shape, dtype=bool)
+        paths = sample_paths(detector, known, mask, place=1, horizon=HORIZON, paths=80, seed=now)
+        assert paths.shape == (80, HORIZON, 2)
+        again = sample_paths(detector, known, mask, place=1, horizon=HORIZON, paths=80, seed=now)
+        np.testing.assert_array_equal(paths, again)
+        low, high = np.quantile(paths, (0.05, 0.95), axis=0)
+        truth = values[1, now : now + HORIZON]
+        inside.append((truth >= low) & (truth <= high))
+        widths.append(high - low)
+    assert 0.6 <= np.mean(inside) <= 1.0
+    width = np.mean(widths, axis=0)
+    assert (width[-1] > width[0]).all()
+
+
+def test_the_time_to_a_limit_is_that_of_the_first_crossing() -> None:
+    paths = np.zeros((4, 5))
+    paths[0, 2:] = 3.0
+    paths[1, 4] = 2.0
+    paths[2, 0] = 2.5
+    ahead = time_to_limit(paths, 2.0, above=True)
+    assert (ahead.share, ahead.earliest, ahead.latest) == (0.75, 1, 5)
+    never = time_to_limit(paths, 9.0, above=True)
+    assert (never.share, never.earliest, never.latest) == (0.0, None, None)
+    assert time_to_limit(-paths, -2.0, above=False).share == 0.75
