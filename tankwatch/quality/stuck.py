@@ -72,19 +72,31 @@ def check_stuck(block: Block, norms: SensorNorms, most_steps: Sequence[int | Non
     allowed = np.fmax(MARGIN * norms.longest, FEWEST_STEPS)
     most = np.array([0 if steps is None else steps for steps in most_steps], dtype=np.float64)
     allowed = np.where(np.isnan(norms.longest) | (allowed >= most), np.nan, allowed)
-    score = equal_runs(block) / allowed[:, None]
+    # No further back than the flat-line rule looks: where a block begins must not matter.
+    runs = np.stack(
+        [equal_runs(block, within=int(steps))[:, :, c] for c, steps in enumerate(most)], axis=2
+    )
+    score = runs / allowed[:, None]
     known = block.mask & np.isfinite(score)
     # Below 1 the score says nothing of a fault: a steady tank must not look half broken.
     shown = np.where(known, np.where(score >= 1.0, score, 0.0), np.nan)
     return RuleVerdict(NAME, shown, np.zeros(score.shape, dtype=np.int64))
 
 
-def equal_runs(block: Block) -> NDArray[np.int64]:
-    """Return how many known readings in a row are the same, int64 (tanks, steps, channels)."""
+def equal_runs(block: Block, *, within: int | None = None) -> NDArray[np.int64]:
+    """Return how many known readings in a row are the same, int64 (tanks, steps, channels).
+
+    Args:
+        block: readings.
+        within: steps, the last one included, that are looked at; None for all.
+    """
     held = hold_fill(block.values.astype(np.float32), block.mask)
     changed = np.ones(held.shape, dtype=bool)
     changed[:, 1:] = held[:, 1:] != held[:, :-1]
     known = np.cumsum(block.mask, axis=1)
     before = np.where(changed & block.mask, known - 1, -1)
     before[:, 0] = np.where(block.mask[:, 0], 0, known[:, 0])
-    return np.asarray(known - np.maximum.accumulate(before, axis=1))
+    last = np.maximum.accumulate(before, axis=1)
+    if within is not None and within < block.steps:
+        last[:, within:] = np.maximum(last[:, within:], known[:, : block.steps - within])
+    return np.asarray(known - last)

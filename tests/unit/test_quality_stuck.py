@@ -64,7 +64,8 @@ def test_norms_are_stored_and_put_in_another_order() -> None:
 def test_a_part_of_a_block_tells_what_the_whole_does() -> None:
     norms = learn_norms(block_of(living()))
     values = living(seed=2)
-    values[0, 700:800, 0] = 0.5
+    values[0, 600:1100, 0] = 0.5
+    values[0, 700:720, 0] = np.nan
     whole = check_stuck(block_of(values), norms, FLAT).score
     part = check_stuck(block_of(values[:, 500:]), norms, FLAT).score
     np.testing.assert_array_equal(part[:, 240:], whole[:, 740:])
