@@ -16,6 +16,8 @@ from tankwatch.jobs.scoring import Plan, factors_of, raised
 from tankwatch.store.engine import Connection
 from tankwatch.store.scores import load_states
 
+MEMORY = "memory:"
+
 Carried = dict[int, "Memory"]
 
 
@@ -40,7 +42,7 @@ class Memory:
 
 def memory_kind(version: int) -> str:
     """Return the kind under which the memories of a version are stored."""
-    return f"memory:{version}"
+    return f"{MEMORY}{version}"
 
 
 def load_memories(connection: Connection, plan: Plan) -> dict[int, Carried]:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tankwatch.jobs.carry import MEMORY, memory_kind
 from tankwatch.jobs.context import Context
+from tankwatch.jobs.scoring import load_plan
 from tankwatch.store.engine import writing
 from tankwatch.store.intake import delete_quarantine_before
 from tankwatch.store.runs import delete_runs_before
-from tankwatch.store.scores import delete_scores_before
+from tankwatch.store.scores import delete_scores_before, delete_states_but
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,10 @@ class HousekeepingResult:
 def housekeeping(context: Context, *, now: datetime) -> HousekeepingResult:
     """Delete what is older than the settings keep, and return how much that was."""
     keep = context.settings.keep
+    in_use = [s.model_version_id for s in load_plan(context.engine, context.settings).scorers]
     with writing(context.engine) as connection:
+        # A version that scores no more needs no memory; one that is used again is led in anew.
+        delete_states_but(connection, MEMORY, [memory_kind(version) for version in in_use])
         return HousekeepingResult(
             scores=delete_scores_before(connection, now - timedelta(days=keep.score_days)),
             quarantined=delete_quarantine_before(

@@ -191,6 +191,13 @@ def store_states(
     connection.execute(insert(DetectorStateRow), rows)
 
 
+def delete_states_but(connection: Connection, prefix: str, kept: Sequence[str]) -> int:
+    """Delete carried states of kinds that begin with `prefix` and are not kept; count them."""
+    kind = DetectorStateRow.kind
+    old = (kind.startswith(prefix, autoescape=True), kind.not_in(list(kept)))
+    return connection.execute(delete(DetectorStateRow).where(*old)).rowcount
+
+
 def first_score_at(connection: Connection) -> datetime | None:
     """Return the beginning of the oldest scored step, None if nothing was scored."""
     query = text(f"SELECT min({ms_column(connection, 'observed_at')}) FROM score")  # noqa: S608

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tankwatch.jobs.carry import Memory, is_led_in, load_memories
+from tankwatch.jobs.carry import Memory, is_led_in, load_memories, memory_kind
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect, next_round
+from tankwatch.jobs.housekeeping import housekeeping
 from tankwatch.jobs.scoring import load_plan, lookback_steps
 from tankwatch.jobs.train import train
-from tankwatch.store.engine import Engine, reading
+from tankwatch.store.engine import Engine, reading, writing
+from tankwatch.store.scores import load_states, store_states
 from tests.integration.plant import (
     at,
     make_context,
@@ -86,6 +88,21 @@ def test_a_pass_that_is_led_in_loads_what_the_rules_need_and_no_more(
     assert not is_led_in(memories, late)
     cold = lookback_steps(plan, context.settings)
     assert lookback_steps(plan, context.settings, led_in=True) < 300 < cold
+
+
+def test_memories_of_versions_that_score_no_more_are_deleted(
+    engine: Engine, tmp_path: Path
+) -> None:
+    context = plant(engine, tmp_path)
+    version = load_plan(engine, context.settings).scorers[0].model_version_id
+    with writing(engine) as connection:
+        states = load_states(connection, memory_kind(version))
+        assert len(states) == TANKS
+        store_states(connection, memory_kind(version + 7), states)
+    housekeeping(context, now=at(STEPS))
+    with reading(engine) as connection:
+        assert load_states(connection, memory_kind(version)) == states
+        assert load_states(connection, memory_kind(version + 7)) == {}
 
 
 def test_a_memory_is_stored_to_the_last_bit() -> None:
