@@ -15,11 +15,14 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 venv: $(READY)
 
 # The stamp makes this incremental: pip runs again only when the lock or the project's metadata changes.
+# The lock is the whole closure, so pip is told to resolve nothing: left to itself it meets an extra
+# that a package asks of another (coverage[toml]), takes its newest release, and finds no hash for it.
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"tankwatch needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {v.major}.{v.minor}: run make PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check --disable-pip-version-check
 	touch $@
 
 demo: $(READY)
