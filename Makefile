@@ -47,7 +47,7 @@ bench: $(READY)
 lock:
 	uv lock --quiet
 	uv export --quiet --format requirements-txt --all-extras --no-emit-project --no-header -o requirements.txt
-	uv export --quiet --format requirements-txt --extra postgres --no-dev --no-emit-project --no-header -o requirements-edge.txt
+	uv export --quiet --format requirements-txt --extra postgres --extra serve --extra mqtt --extra opcua --extra channels --no-dev --no-emit-project --no-header -o requirements-edge.txt
 
 clean:
 	rm -rf $(VENV) demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
