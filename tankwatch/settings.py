@@ -7,35 +7,18 @@ the value, as container platforms hand over secrets.  Read once, by
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tankwatch.settings_section import Section, TimeZone
+from tankwatch.settings_section import setting as _setting
 
 PREFIX = "TANKWATCH_"
 
-
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        message = "must be an IANA time zone, for instance UTC or Europe/Oslo"
-        raise ValueError(message)
-    return name
-
-
-TimeZone = Annotated[str, AfterValidator(_known_zone)]
 ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 DetectorName = Literal["fused", "forecaster", "autoencoder", "robust_z", "pca", "isolation_forest"]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
-
-
-def _setting(default: Any, help_text: str, *, unit: str = "", **limits: Any) -> Any:
-    return Field(default=default, description=help_text, json_schema_extra={"unit": unit}, **limits)
-
-
-class Section(BaseModel):
-    """A section of the settings file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Plant(Section):

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tankwatch"
 
-BASE = {"settings", "settings_sources", "settings_text", "clock", "errors"}
+BASE = {"settings", "settings_section", "settings_sources", "settings_text", "clock", "errors"}
 # From the top down; the layers of one row never import each other, but for those of the base.
 ORDER: list[set[str]] = [
     {"cli", "__main__"},
