@@ -12,6 +12,7 @@ from tankwatch.core.times import to_ms
 from tankwatch.ingest.chunk import Chunk
 from tankwatch.ingest.file import read_file
 from tankwatch.ingest.options import FileOptions
+from tankwatch.ingest.rows import Rows, assemble_rows
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Connection, Engine, reading, writing
 from tankwatch.store.intake import quarantine, store_readings
@@ -87,6 +88,21 @@ def accept_chunks(
         if on_chunk is not None:
             on_chunk(chunk)
     return total
+
+
+def accept_rows(intake: Intake, rows: Rows, options: FileOptions, *, now: datetime) -> Accepted:
+    """Store the rows that a live source has gathered, in one transaction.
+
+    The source may forget them once this returns; taking them again changes nothing.
+
+    Raises:
+        StoreError: the database refused; nothing is stored.
+    """
+    batch, rejected = assemble_rows(rows, options)
+    with writing(intake.engine) as connection:
+        for site, names in rows.tanks_by_site(batch.tanks).items():
+            ensure_tanks(connection, names, site=site, at=now)
+        return accept(connection, intake, batch, rejected, now=now)
 
 
 def accept(

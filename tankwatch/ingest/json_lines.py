@@ -42,7 +42,10 @@ def read_json_lines(source: ByteSource, options: FileOptions) -> Iterator[Chunk]
             continue
         rows = RawRows(
             lines=np.array([line for line, _ in lines], dtype=np.int64),
-            cells={place: _column(records, layout.names[place]) for place in layout.used},
+            cells={
+                place: typed_column([record.get(layout.names[place]) for record in records])
+                for place in layout.used
+            },
             text=lambda row, lines=lines: lines[row][1],  # type: ignore[misc]
             broken=broken,
         )
@@ -114,9 +117,8 @@ def _extended(layout: Layout, names: tuple[str, ...], options: FileOptions, sour
         return layout
 
 
-def _column(records: Sequence[dict[str, Any]], name: str) -> pa.Array:
-    """Return one name's values as a typed column if they are of one kind, else as text."""
-    values = [record.get(name) for record in records]
+def typed_column(values: Sequence[Any]) -> pa.Array:
+    """Return values as JSON has them as a typed column if they are of one kind, else as text."""
     kinds = {type(value) for value in values}
     try:
         if kinds <= {str, NoneType}:

@@ -24,6 +24,7 @@ from tankwatch.errors import UsageError
 from tankwatch.store.base import Base, UtcTime
 from tankwatch.store.sql import is_sqlite
 
+_FEW = 200
 _CHANNEL_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 
 
@@ -141,7 +142,10 @@ def ensure_tanks(
 def tank_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
     """Return the id of each tank of `names` that exists."""
     wanted = set(names)
-    rows = connection.execute(select(TankRow.name, TankRow.tank_id))
+    query = select(TankRow.name, TankRow.tank_id)
+    if len(wanted) <= _FEW:  # a live source brings a few tanks a second of a plant of thousands
+        query = query.where(TankRow.name.in_(wanted))
+    rows = connection.execute(query)
     return {name: tank_id for name, tank_id in rows if name in wanted}
 
 
