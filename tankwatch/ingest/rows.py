@@ -86,11 +86,10 @@ class Rows:
 
 def assemble_rows(rows: Rows, options: FileOptions) -> tuple[ReadingBatch, list[Rejected]]:
     """Return the sound readings of `rows` in canonical units, and what was refused."""
-    columns: tuple[Sequence[Any], ...]
-    columns = (rows.tanks, rows.times, rows.channels, rows.values, rows.units)
+    columns: list[Sequence[Any]] = [rows.tanks, rows.times, rows.channels, rows.values, rows.units]
     raw = RawRows(
         lines=np.arange(len(rows), dtype=np.int64),
-        cells={place: typed_column(column) for place, column in enumerate(columns)},
+        cells=dict(enumerate(map(typed_column, columns))),
         text=lambda row: excerpt(rows.payloads[row]),
     )
     batch, refused = assemble(raw, _LAYOUT, options=options, source="")
