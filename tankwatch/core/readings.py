@@ -22,6 +22,18 @@ class RejectReason(StrEnum):
     BROKEN_ROW = "broken_row"
 
 
+class Verdict(StrEnum):
+    """What became of a row that was sent; in arrays, its place in `VERDICTS`."""
+
+    STORED = "stored"
+    UPDATED = "updated"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+VERDICTS = tuple(Verdict)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingBatch:
     """Parsed readings in canonical units, a row for each tank and time.
@@ -75,3 +87,24 @@ class Accepted:
             self.rejected + other.rejected,
             self.late + other.late,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """What became of each row of a batch.
+
+    Attributes:
+        verdict: int8 (rows,), place in `VERDICTS`; of several rows for one tank and time, the first
+            has the verdict of all and the others are duplicates.
+        late: how many came after their step was scored.
+    """
+
+    verdict: NDArray[np.int8]
+    late: int = 0
+
+    def count(self) -> Accepted:
+        """Return the verdicts as counts."""
+        stored, updated, duplicate, rejected = np.bincount(
+            self.verdict, minlength=len(VERDICTS)
+        ).tolist()
+        return Accepted(stored, updated, duplicate, rejected, self.late)

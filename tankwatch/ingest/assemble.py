@@ -1,10 +1,10 @@
-"""Rows of cells to a batch of readings and a list of what was refused."""
+"""Rows of cells to a batch of readings, where they stood, and a list of what was refused."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.readings import ReadingBatch, Rejected, RejectReason
-from tankwatch.ingest.chunk import RawRows
+from tankwatch.ingest.chunk import Judged, Origin, RawRows
 from tankwatch.ingest.headers import Layout, LongColumns
 from tankwatch.ingest.keys import RowKeys, read_keys
 from tankwatch.ingest.labels import combine_rows, read_labels
@@ -17,18 +17,24 @@ def assemble(
     rows: RawRows, layout: Layout, *, options: FileOptions, source: str
 ) -> tuple[ReadingBatch, list[Rejected]]:
     """Return the sound readings of `rows` in canonical units, and what was refused."""
+    judged = judge_rows(rows, layout, options=options, source=source)
+    return judged.batch, judged.rejected
+
+
+def judge_rows(rows: RawRows, layout: Layout, *, options: FileOptions, source: str) -> Judged:
+    """Return what ``assemble`` does, and where each reading stood."""
     verdicts = Verdicts()
     keys = read_keys(rows, layout, options=options, verdicts=verdicts)
     if layout.long:
-        batch = _from_long(rows, layout.long, keys=keys, options=options, verdicts=verdicts)
+        batch, origin = _from_long(rows, layout.long, keys=keys, options=options, verdicts=verdicts)
     else:
-        batch = _from_wide(rows, layout, keys=keys, options=options, verdicts=verdicts)
-    return batch, verdicts.records(rows, source)
+        batch, origin = _from_wide(rows, layout, keys=keys, options=options, verdicts=verdicts)
+    return Judged(batch, origin, verdicts.records(rows, source))
 
 
 def _from_wide(
     rows: RawRows, layout: Layout, *, keys: RowKeys, options: FileOptions, verdicts: Verdicts
-) -> ReadingBatch:
+) -> tuple[ReadingBatch, Origin]:
     values = np.full((rows.lines.size, len(options.channels)), np.nan)
     refused = np.zeros(rows.lines.size, dtype=bool)
     for column in layout.wide:
@@ -42,14 +48,15 @@ def _from_wide(
     empty = np.isnan(values).all(axis=1)
     _refuse_empty(keys.sound & empty & ~refused, verdicts)
     kept = keys.sound & ~empty
+    origin = Origin(rows.lines[kept], np.arange(int(kept.sum())))
     if kept.all():
-        return keys.batch(slice(None), values, channels=options.channels)
-    return keys.batch(kept, values[kept], channels=options.channels)
+        return keys.batch(slice(None), values, channels=options.channels), origin
+    return keys.batch(kept, values[kept], channels=options.channels), origin
 
 
 def _from_long(
     rows: RawRows, long: LongColumns, *, keys: RowKeys, options: FileOptions, verdicts: Verdicts
-) -> ReadingBatch:
+) -> tuple[ReadingBatch, Origin]:
     labels = read_labels(rows, long, options)
     known = keys.sound & (labels.channel >= 0)
     labels.refuse(keys.sound & ~known, verdicts)
@@ -60,14 +67,15 @@ def _from_long(
     _refuse_endless(endless & known, "value", verdicts)
     _refuse_empty(known & np.isnan(values) & ~numbers.bad & ~endless, verdicts)
     kept = np.flatnonzero(known & ~np.isnan(values))
-    first, wide = combine_rows(
+    first, row, wide = combine_rows(
         keys.tank_index[kept],
         keys.observed_ms[kept],
         channel=labels.channel[kept],
         values=values[kept],
         channels=len(options.channels),
     )
-    return keys.batch(kept[first], wide, channels=options.channels)
+    origin = Origin(rows.lines[kept], row)
+    return keys.batch(kept[first], wide, channels=options.channels), origin
 
 
 def _convert(

@@ -13,11 +13,34 @@ RAW_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Which lines the rows of a batch came from; in the long form several lines make one row.
+
+    Attributes:
+        lines: int64 (lines,), number of each line that has a share in the batch.
+        row: intp (lines,), the row of the batch that it went into.
+    """
+
+    lines: NDArray[np.int64]
+    row: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Rows that were judged: the sound readings, where they stood, and what was refused."""
+
+    batch: ReadingBatch
+    origin: Origin
+    rejected: list[Rejected]
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Part of a file, parsed.
 
     Attributes:
         batch: the sound readings, in the order of the file.
+        origin: which lines they came from.
         rejected: what was refused, in the order of the file.
         bytes_read: bytes that were taken from the file for this chunk, packed as they lie there.
         rows_read: rows that were seen, sound or not.
@@ -25,6 +48,7 @@ class Chunk:
     """
 
     batch: ReadingBatch
+    origin: Origin
     rejected: list[Rejected]
     bytes_read: int
     rows_read: int

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tankwatch.errors import SourceError
-from tankwatch.ingest.assemble import assemble
+from tankwatch.ingest.assemble import judge_rows
 from tankwatch.ingest.bytes_in import ByteSource
 from tankwatch.ingest.chunk import Chunk, broken_row, no_rows
 from tankwatch.ingest.csv_rows import Dialect, split_fields, split_rows
@@ -35,8 +35,8 @@ def read_csv(source: ByteSource, options: FileOptions) -> Iterator[Chunk]:
         seen = rows.lines.size + len(rows.broken)
         if not seen:
             continue
-        batch, rejected = assemble(rows, dialect.layout, options=options, source=source.name)
-        yield Chunk(batch, rejected, source.newly_taken(), seen, notes)
+        judged = judge_rows(rows, dialect.layout, options=options, source=source.name)
+        yield Chunk(judged.batch, judged.origin, judged.rejected, source.newly_taken(), seen, notes)
         notes, rows_seen = (), True
     if not rows_seen:
         message = f"{source.name}: there is a header but no row: check what wrote the file"

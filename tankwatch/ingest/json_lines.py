@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tankwatch.core.readings import Rejected
 from tankwatch.errors import SourceError
-from tankwatch.ingest.assemble import assemble
+from tankwatch.ingest.assemble import judge_rows
 from tankwatch.ingest.bytes_in import ByteSource
 from tankwatch.ingest.chunk import Chunk, RawRows, broken_row
 from tankwatch.ingest.headers import Layout, find_layout, layout_notes
@@ -49,12 +49,14 @@ def read_json_lines(source: ByteSource, options: FileOptions) -> Iterator[Chunk]
             text=lambda row, lines=lines: lines[row][1],  # type: ignore[misc]
             broken=broken,
         )
-        batch, rejected = assemble(rows, layout, options=options, source=source.name)
+        judged = judge_rows(rows, layout, options=options, source=source.name)
         notes = tuple(note for note in layout_notes(layout, options) if note not in told)
         told.update(notes)
         seen = len(records) + len(broken)
         if seen:
-            yield Chunk(batch, rejected, source.newly_taken(), seen, notes)
+            yield Chunk(
+                judged.batch, judged.origin, judged.rejected, source.newly_taken(), seen, notes
+            )
     if layout is None:
         message = f"{source.name}: the file is empty: check what wrote it"
         raise SourceError(message)

@@ -65,22 +65,24 @@ def combine_rows(
     channel: NDArray[np.int64],
     values: NDArray[np.float64],
     channels: int,
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Return one wide row for each tank and time, in the order of their first rows.
 
     A channel that comes again for the same tank and time begins another wide row, so that the
     store sees the repetition and the later value wins there.
 
     Returns:
-        intp (wide rows,), the first row of each; float64 (wide rows, channels), NaN where absent.
+        intp (wide rows,), the first row of each; intp (rows,), the wide row of each; float64
+        (wide rows, channels), NaN where absent.
     """
     key = pd.DataFrame({"tank": tank_index, "ms": observed_ms, "channel": channel})
     key["turn"] = key.groupby(["tank", "ms", "channel"], sort=False).cumcount()
-    grouped = key.groupby(["tank", "ms", "turn"], sort=False).ngroup().to_numpy()
+    turns = key.groupby(["tank", "ms", "turn"], sort=False).ngroup()
+    grouped: NDArray[np.intp] = np.asarray(turns, dtype=np.intp)
     _, first = np.unique(grouped, return_index=True)
     wide = np.full((first.size, channels), np.nan)
     wide[grouped, channel] = values
-    return first, wide
+    return first, grouped, wide
 
 
 def _look_up(

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tankwatch.errors import SourceError
-from tankwatch.ingest.assemble import assemble
+from tankwatch.ingest.assemble import judge_rows
 from tankwatch.ingest.chunk import Chunk, RawRows
 from tankwatch.ingest.headers import Layout, find_layout, layout_notes
 from tankwatch.ingest.keys import holds_names
@@ -55,10 +55,10 @@ def _chunks(
             cells={place: batch.column(layout.names[place]) for place in layout.used},
             text=lambda row, batch=batch: _row_text(batch, row),  # type: ignore[misc]
         )
-        readings, rejected = assemble(rows, layout, options=options, source=source)
+        judged = judge_rows(rows, layout, options=options, source=source)
         before, done = done, done + batch.num_rows
         taken = size * done // total - size * before // total
-        yield Chunk(readings, rejected, taken, batch.num_rows, notes)
+        yield Chunk(judged.batch, judged.origin, judged.rejected, taken, batch.num_rows, notes)
         notes = ()
 
 

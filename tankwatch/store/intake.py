@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, String, delete, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tankwatch.core.readings import Accepted, Rejected, RejectReason
+from tankwatch.core.readings import (
+    VERDICTS,
+    Accepted,
+    Rejected,
+    RejectReason,
+    StoredRows,
+    Verdict,
+)
 from tankwatch.store.base import Base, RowId, UtcTime
 from tankwatch.store.plant import check_channel_name
 from tankwatch.store.readings import ReadingRows
@@ -16,6 +23,9 @@ from tankwatch.store.sql import is_sqlite, ms_parameter
 from tankwatch.store.watermarks import cover_readings, lock_watermarks, mark_dirty
 
 _RAW_LENGTH = 500
+_STORED, _UPDATED, _DUPLICATE = (
+    VERDICTS.index(verdict) for verdict in (Verdict.STORED, Verdict.UPDATED, Verdict.DUPLICATE)
+)
 
 
 class QuarantineRow(Base):
@@ -33,7 +43,12 @@ class QuarantineRow(Base):
 
 
 def store_readings(connection: Connection, rows: ReadingRows, channels: Sequence[str]) -> Accepted:
-    """Upsert `rows` and return how many were new, changed, known already and late.
+    """Upsert `rows` as `store_rows` does, and return the counts of its verdicts."""
+    return store_rows(connection, rows, channels).count()
+
+
+def store_rows(connection: Connection, rows: ReadingRows, channels: Sequence[str]) -> StoredRows:
+    """Upsert `rows` and return for each whether it was new, changed something, or was known.
 
     A value that is absent never erases a stored one; of two rows for one tank and time the later
     in `rows` wins.  The tanks' watermark rows stay locked until the transaction ends, so a pass
@@ -42,7 +57,7 @@ def store_readings(connection: Connection, rows: ReadingRows, channels: Sequence
     for name in channels:
         check_channel_name(name)
     given = rows.tank_id.size
-    rows = merge_repeated(rows)
+    rows, place = merge_repeated(rows)
     tank_ids = np.unique(rows.tank_id)
     marks = lock_watermarks(connection, tank_ids.tolist())
     newest = np.array([marks[tank].last_reading_ms for tank in tank_ids.tolist()], dtype=np.int64)
@@ -54,29 +69,29 @@ def store_readings(connection: Connection, rows: ReadingRows, channels: Sequence
     _upsert(connection, written, channels)
     late = mark_dirty(connection, marks, written.tank_id, written.observed_ms)
     cover_readings(connection, marks, written.tank_id, written.observed_ms)
-    return Accepted(
-        stored=int((~known).sum()),
-        updated=int((known & changed).sum()),
-        duplicate=int((known & ~changed).sum()) + given - rows.tank_id.size,
-        late=late,
-    )
+    verdict = np.full(given, _DUPLICATE, dtype=np.int8)
+    verdict[place] = np.where(known, np.where(changed, _UPDATED, _DUPLICATE), _STORED)
+    return StoredRows(verdict, late)
 
 
-def merge_repeated(rows: ReadingRows) -> ReadingRows:
-    """Return `rows` by tank and time, the rows of one key merged, the later value winning."""
+def merge_repeated(rows: ReadingRows) -> tuple[ReadingRows, NDArray[np.intp]]:
+    """Return `rows` by tank and time, the rows of one key merged, the later value winning.
+
+    With them comes, intp (merged rows,), where in `rows` the first of each key stood.
+    """
     order = np.lexsort((rows.observed_ms, rows.tank_id))  # stable: equal keys keep their order
     tank_id, observed_ms = rows.tank_id[order], rows.observed_ms[order]
     values = rows.values[order]
     first = np.ones(tank_id.size, dtype=bool)
     first[1:] = (np.diff(tank_id) != 0) | (np.diff(observed_ms) != 0)
     if first.all():
-        return ReadingRows(tank_id, observed_ms, values)
+        return ReadingRows(tank_id, observed_ms, values), order
     group = np.cumsum(first) - 1
     merged = values[first].copy()
     for row in np.flatnonzero(~first):
         present = ~np.isnan(values[row])
         merged[group[row], present] = values[row, present]
-    return ReadingRows(tank_id[first], observed_ms[first], merged)
+    return ReadingRows(tank_id[first], observed_ms[first], merged), order[first]
 
 
 def quarantine(connection: Connection, rejected: Sequence[Rejected], *, at: datetime) -> int:

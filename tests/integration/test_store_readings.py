@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from tankwatch.core.readings import Accepted
+from tankwatch.core.readings import VERDICTS, Accepted, StoredRows
 from tankwatch.errors import UsageError
 from tankwatch.store.engine import Engine, reading, writing
-from tankwatch.store.intake import store_readings
+from tankwatch.store.intake import store_readings, store_rows
 from tankwatch.store.readings import ReadingRows, load_readings
 
 NAN = float("nan")
@@ -85,6 +85,20 @@ def test_later_row_of_a_key_wins_within_a_batch(engine: Engine, tanks: dict[str,
     batch = [(tank, 1000, 1.0, 5.0), (tank, 2000, 9.0, NAN), (tank, 1000, 2.0, NAN)]
     assert store(engine, batch) == Accepted(stored=2, duplicate=1)
     assert load(engine, [tank]) == [(tank, 1000, 2.0, 5.0), (tank, 2000, 9.0, None)]
+
+
+def test_each_row_has_its_own_verdict_in_the_order_given(
+    engine: Engine, tanks: dict[str, int]
+) -> None:
+    first, second = tanks["T1"], tanks["T2"]
+    store(engine, [(first, 1000, 1.0, 1.0), (first, 2000, 2.0, 2.0)])
+    sent = [(second, 5, 1, 1), (first, 2000, 2, 2), (first, 3000, 3, 3), (first, 1000, 1, 9)]
+    with writing(engine) as connection:
+        found = store_rows(connection, rows_of([*sent, (second, 5, 2, NAN)]), BOTH)
+    words = [VERDICTS[code].value for code in found.verdict]
+    assert words == ["stored", "duplicate", "stored", "updated", "duplicate"]
+    assert found.count() == Accepted(stored=2, updated=1, duplicate=2)
+    assert StoredRows(found.verdict, late=4).count().late == 4
 
 
 def test_milliseconds_survive(engine: Engine, tanks: dict[str, int]) -> None:
