@@ -52,6 +52,7 @@ MODULES = {
     "detect": "daemon",
     "deliver": "daemon",
     "run": "daemon",
+    "token": "tokens",
     "status": "status",
     "tanks": "status",
     "quarantine": "status",

@@ -129,13 +129,23 @@ def ensure_tanks(
     known = tank_ids(connection, wanted)
     missing = [name for name in wanted if name not in known]
     if missing:
-        site_id = _ensure_site(connection, site)
+        site_id = ensure_site(connection, site)
         rows = [
             {"name": name, "site_id": site_id, "created_at": at, "pressure_reference": "gauge"}
             for name in missing
         ]
         _insert_missing(connection, TankRow, rows)
         known |= tank_ids(connection, missing)
+    return known
+
+
+def ensure_site(connection: Connection, name: str) -> int:
+    """Create the site `name` if it is missing, and return its id."""
+    query = select(SiteRow.site_id).where(SiteRow.name == name)
+    known = connection.execute(query).scalar_one_or_none()
+    if known is None:
+        _insert_missing(connection, SiteRow, [{"name": name}])
+        known = connection.execute(query).scalar_one()
     return known
 
 
@@ -172,15 +182,6 @@ def load_limits(
         ChannelLimitRow.high,
     )
     return {(tank, channel): (low, high) for tank, channel, low, high in connection.execute(query)}
-
-
-def _ensure_site(connection: Connection, name: str) -> int:
-    query = select(SiteRow.site_id).where(SiteRow.name == name)
-    known = connection.execute(query).scalar_one_or_none()
-    if known is None:
-        _insert_missing(connection, SiteRow, [{"name": name}])
-        known = connection.execute(query).scalar_one()
-    return known
 
 
 def _insert_missing(

@@ -12,6 +12,7 @@ from tankwatch.store import (
     registry,
     runs,
     scores,
+    tokens,
     transitions,
     watermarks,
 )
@@ -27,6 +28,7 @@ MODULES = (
     registry,
     runs,
     scores,
+    tokens,
     transitions,
     watermarks,
 )

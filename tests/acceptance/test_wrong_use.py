@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tankwatch.store.migrate import head_revision
 from tests.acceptance.program import inside as run
 from tests.acceptance.program import inside_json as run_json
 
@@ -115,4 +116,4 @@ def test_a_channel_can_be_added_and_filled(tmp_path: Path) -> None:
     ]
     text = "tank,timestamp,level\nT1,2026-01-01T00:00Z,3.5\n"
     run(tmp_path, "ingest", "-", stdin=text)
-    assert run_json(tmp_path, "db", "current")["revision"] == "0004"
+    assert run_json(tmp_path, "db", "current")["revision"] == head_revision()

@@ -28,8 +28,9 @@ TABLES = {
     *("site", "tank", "channel", "channel_limit", "reading", "quarantine", "watermark"),
     *("dirty_window", "model_version", "detector_state", "score", "incident", "transition"),
     *("shelf", "maintenance", "label", "outbox", "delivery", "job_run", "lease", "audit"),
+    *("token", "token_site"),
 }
-REVISIONS = ["0001", "0002", "0003", "0004"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
 PARTITIONS = {"reading_default", "score_default"}
 
 
@@ -173,7 +174,8 @@ def test_current_database_is_accepted(engine: Engine) -> None:
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_older_database_is_refused_with_the_remedy(engine: Engine, revision: str) -> None:
     downgrade(engine, revision)
-    with pytest.raises(SchemaError, match=f"is at {revision}, not 0004: .*`tankwatch db upgrade`"):
+    told = f"is at {revision}, not {REVISIONS[-1]}: .*`tankwatch db upgrade`"
+    with pytest.raises(SchemaError, match=told):
         require_current(engine)
 
 
@@ -192,7 +194,7 @@ def test_database_of_a_newer_version_is_refused_with_the_remedy(engine: Engine) 
 
 
 def test_revision_that_there_is_not_is_refused(engine: Engine) -> None:
-    known = re.escape("0001, 0002, 0003, 0004")
+    known = re.escape(", ".join(REVISIONS))
     with pytest.raises(SchemaError, match=f"'7777'.*revisions here: {known}"):
         upgrade(engine, "7777")
     with pytest.raises(SchemaError, match="cannot be migrated"):
