@@ -55,7 +55,18 @@ def incidents(
         rows = [_plain(stored) for stored in found]
         print_json(rows if number is None else {**rows[0], "history": history})
         return
-    columns = ("no", "tank", "state", "detector", "channel", "symptom", "start", "end", "score")
+    columns = (
+        "no",
+        "tank",
+        "state",
+        "detector",
+        "channel",
+        "symptom",
+        "nature",
+        "start",
+        "end",
+        "score",
+    )
     print_table(columns, [_cells(stored) for stored in found], empty="no incidents")
     if history:
         OUTPUT.print()
@@ -138,6 +149,7 @@ def _cells(stored: StoredIncident) -> list[Any]:
         incident.detector,
         incident.channel,
         incident.symptom.value,
+        incident.nature.value,
         incident.started_at,
         incident.ended_at,
         incident.peak_score,

@@ -39,6 +39,14 @@ class Symptom(StrEnum):
     STALE = "stale"
 
 
+class Nature(StrEnum):
+    """What an incident looks like the fault of; the one who is called first depends on it."""
+
+    SENSOR = "sensor"
+    PROCESS = "process"
+    OPERATION = "operation"
+
+
 class Sign(IntEnum):
     """What in a detector's evidence a symptom is told from, where its direction does not tell."""
 
@@ -70,6 +78,7 @@ class Incident:
         ended_at: end of the last flagged step; None while it lasts.
         peak_score: largest score so far, 1.0 is the threshold.
         historical: opened so late that it never pages.
+        nature: whether it looks like the sensor's, the process's or a planned operation's doing.
     """
 
     uid: str
@@ -86,6 +95,7 @@ class Incident:
     ended_at: datetime | None
     peak_score: float
     historical: bool = False
+    nature: Nature = Nature.PROCESS
 
 
 @dataclass(frozen=True, slots=True)

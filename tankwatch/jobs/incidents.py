@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from tankwatch.core.episodes import Change, TankEvent
 from tankwatch.core.incident import MessageKind, Severity
 from tankwatch.core.lifecycle import IncidentEvent
+from tankwatch.core.nature import nature_of
 from tankwatch.core.times import from_ms
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.memory import TankMemory
@@ -19,6 +20,7 @@ from tankwatch.store.incidents import (
     open_incident,
     raise_peak,
 )
+from tankwatch.store.operators import is_planned
 from tankwatch.store.outbox import queue_message
 from tankwatch.store.plant import Tank
 
@@ -39,7 +41,10 @@ def apply_events(
     raised = []
     for event in events:
         if event.change is Change.RAISE:
-            opening = describe(event, plan, tank, context.settings, now=now)
+            planned = is_planned(
+                connection, tank.tank_id, from_ms(event.start_ms), from_ms(event.at_ms)
+            )
+            opening = describe(event, plan, tank, context.settings, now=now, planned=planned)
             memory.incident_id = open_incident(connection, opening, reason=_reason(event))
             raised.append(memory.incident_id)
             domain = mail_domain(context.settings)
@@ -78,10 +83,12 @@ def describe(
     *,
     now: datetime,
     historical: bool = False,
+    planned: bool = False,
 ) -> Opening:
     """Return the incident that a raised event opens.
 
-    One that was found long after it began is historical: it is filed and pages nobody.
+    One that was found long after it began is historical: it is filed and pages nobody.  `planned`
+    says whether operators have put down work on the tank for that time.
     """
     raised_at = from_ms(event.at_ms)
     is_old = now - raised_at > timedelta(seconds=settings.detect.page_within_s)
@@ -99,6 +106,7 @@ def describe(
         raised_at=raised_at,
         peak_score=event.peak,
         historical=historical or is_old,
+        nature=nature_of(event.symptom, planned=planned),
     )
 
 

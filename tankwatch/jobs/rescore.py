@@ -24,6 +24,7 @@ from tankwatch.jobs.scoring import (
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.incidents import apply_event, has_incident_between, open_incident
+from tankwatch.store.operators import is_planned
 from tankwatch.store.outbox import queue_message
 from tankwatch.store.plant import Tank
 from tankwatch.store.scores import store_scores
@@ -132,7 +133,10 @@ def _open_historical(
         start, end = from_ms(event.start_ms), from_ms(end_ms)
         if has_incident_between(connection, tank.tank_id, start, end):
             continue
-        opening = describe(event, plan, tank, context.settings, now=now, historical=True)
+        planned = is_planned(connection, tank.tank_id, start, end)
+        opening = describe(
+            event, plan, tank, context.settings, now=now, historical=True, planned=planned
+        )
         key = open_incident(connection, opening, reason="seen in readings that came late")
         queue_message(
             connection,

@@ -54,6 +54,7 @@ def incident_facts(notice: Notice, evidence: Evidence, zone: ZoneInfo) -> list[F
         Fact("Site", wording.clean_name(incident.site)),
         Fact("Channel", f"{channel} ({wording.percent(incident.share)} of the evidence)"),
         Fact("Symptom", wording.SYMPTOM_WORDS[incident.symptom]),
+        Fact("Looks like", wording.NATURE_WORDS[incident.nature]),
         Fact("Flagged since", wording.date_time(incident.started_at, zone)),
         until,
         Fact("Duration", duration),

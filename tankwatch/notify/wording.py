@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tankwatch.core.incident import Symptom
+from tankwatch.core.incident import Nature, Symptom
 from tankwatch.errors import UsageError
 
 SYMPTOM_WORDS: Final = {
@@ -18,6 +18,11 @@ SYMPTOM_WORDS: Final = {
     Symptom.BELOW_LIMIT: "below low limit",
     Symptom.FLAT_LINE: "flat line",
     Symptom.STALE: "no readings",
+}
+NATURE_WORDS: Final = {
+    Nature.SENSOR: "sensor: suspect the instrument before the tank",
+    Nature.PROCESS: "process: something at the tank",
+    Nature.OPERATION: "operation: work is planned on this tank for that time",
 }
 _MOST_DECIMALS = 4
 _LONGEST_NAME = 60

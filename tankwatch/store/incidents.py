@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tankwatch.core.incident import Incident, IncidentState, Severity, Symptom
+from tankwatch.core.incident import Incident, IncidentState, Nature, Severity, Symptom
 from tankwatch.core.lifecycle import IncidentEvent, next_state
 from tankwatch.errors import UsageError
 from tankwatch.store.base import Base, RowId, UtcTime
@@ -54,6 +54,7 @@ class IncidentRow(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     peak_score: Mapped[float] = mapped_column(Float(53))
     historical: Mapped[bool] = mapped_column(Boolean)
+    nature: Mapped[str] = mapped_column(String(12), server_default=Nature.PROCESS.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Opening:
     raised_at: datetime
     peak_score: float
     historical: bool
+    nature: Nature = Nature.PROCESS
 
     @property
     def uid(self) -> str:
@@ -110,6 +112,7 @@ def open_incident(connection: Connection, opening: Opening, *, reason: str) -> i
         "raised_at": opening.raised_at,
         "peak_score": opening.peak_score,
         "historical": opening.historical,
+        "nature": opening.nature.value,
     }
     made = insert(IncidentRow).values(row).returning(IncidentRow.incident_id)
     key = connection.execute(made).scalar_one()
@@ -246,6 +249,7 @@ def _stored(row: Any) -> StoredIncident:
         ended_at=row.ended_at,
         peak_score=row.peak_score,
         historical=row.historical,
+        nature=Nature(row.nature),
     )
     return StoredIncident(
         incident_id=row.incident_id,

@@ -106,6 +106,18 @@ def load_stretches(connection: Connection) -> list[Stretch]:
     return found + [Stretch(tank, start, end, Why.MAINTENANCE) for tank, start, end in maintained]
 
 
+def is_planned(connection: Connection, tank_id: int, start: datetime, end: datetime) -> bool:
+    """Return whether work on a tank or on its site is put down for some of `start` to `end`."""
+    its_site = select(TankRow.site_id).where(TankRow.tank_id == tank_id).scalar_subquery()
+    query = select(MaintenanceRow.maintenance_id).where(
+        (MaintenanceRow.tank_id == tank_id)
+        | (MaintenanceRow.tank_id.is_(None) & (MaintenanceRow.site_id == its_site)),
+        MaintenanceRow.from_at <= end,
+        MaintenanceRow.until_at >= start,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def load_labelled_alarms(connection: Connection) -> list[LabelledAlarm]:
     """Return what operators said of alarms that a model raised; of several labels the last."""
     query = (

@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
-from tankwatch.core.incident import IncidentState, Severity, Symptom
+from tankwatch.core.incident import IncidentState, Nature, Severity, Symptom
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.train import train
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.incidents import StoredIncident
+from tankwatch.store.operators import MaintenanceRow
 from tankwatch.store.outbox import load_messages
 from tankwatch.store.watermarks import claim, load_dirty_windows, load_watermarks
 from tests.integration.plant import (
@@ -67,6 +68,19 @@ def test_a_pressure_loss_and_a_stuck_sensor_become_incidents(
         "temperature",
     )
     assert stuck.severity is Severity.ALARM
+    assert (loss.nature, stuck.nature) == (Nature.PROCESS, Nature.SENSOR)
+
+
+def test_what_is_seen_during_planned_work_is_an_operation(
+    context: Context, values: NDArray[np.float64]
+) -> None:
+    work = {"tank_id": 2, "from_at": at(1550), "until_at": at(1700), "reason": "transfer"}
+    with writing(context.engine) as connection:
+        connection.execute(insert(MaintenanceRow), [work])
+    store(context.engine, values, slice(LEARNED, STEPS))
+    detect(context, now=at(STEPS))
+    natures = {one.incident.tank: one.incident.nature for one in incidents(context.engine)}
+    assert natures == {"TK-2": Nature.OPERATION, "TK-3": Nature.SENSOR}
 
 
 @pytest.mark.parametrize("cuts", [[7, 60, 61, 300, 301, 302], list(range(5, 720, 45))])

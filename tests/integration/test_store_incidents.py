@@ -19,7 +19,12 @@ from tankwatch.store.incidents import (
     open_incident,
     raise_peak,
 )
-from tankwatch.store.operators import MaintenanceRow, load_stretches, store_label
+from tankwatch.store.operators import (
+    MaintenanceRow,
+    is_planned,
+    load_stretches,
+    store_label,
+)
 from tankwatch.store.transitions import load_transitions
 
 STARTED_AT = datetime(2026, 3, 2, 6, 30, 0, 250_000, tzinfo=UTC)
@@ -243,6 +248,27 @@ def test_maintenance_of_a_tank_or_its_site_is_kept_from_training(
         connection.execute(insert(MaintenanceRow), [{"site_id": 1, **shared}])
         excluded = [stretch.tank_id for stretch in load_stretches(connection)]
     assert sorted(excluded) == sorted([*tanks.values(), tanks["T2"]])
+
+
+def test_work_is_planned_for_its_tank_and_its_time_only(
+    engine: Engine, tanks: dict[str, int]
+) -> None:
+    until_at = STARTED_AT + 9 * MINUTE
+    work = {"tank_id": tanks["T2"], "from_at": STARTED_AT, "until_at": until_at, "reason": "fill"}
+    with writing(engine) as connection:
+        connection.execute(insert(MaintenanceRow), [work])
+        for tank, first, last, planned in (
+            ("T2", -5, -1, False),
+            ("T2", -5, 3, True),
+            ("T2", 5, 20, True),
+            ("T2", 10, 20, False),
+            ("T1", 0, 9, False),
+        ):
+            span = (STARTED_AT + first * MINUTE, STARTED_AT + last * MINUTE)
+            assert is_planned(connection, tanks[tank], *span) is planned
+        site = {"site_id": 1, "from_at": STARTED_AT, "until_at": until_at, "reason": "purge"}
+        connection.execute(insert(MaintenanceRow), [site])
+        assert is_planned(connection, tanks["T1"], STARTED_AT, until_at)
 
 
 @pytest.mark.usefixtures("tanks")

@@ -32,8 +32,8 @@ COLUMNS = {
     "open_incident_id",
     "dash_readings": "site tank observed_at pressure temperature",
     "dash_scores": "site tank detector observed_at score threshold_score flag channel",
-    "dash_incidents": "incident_id site tank state severity detector channel symptom started_at "
-    "ended_at acknowledged_at acknowledged_by closed_at peak_score mails_sent label",
+    "dash_incidents": "incident_id site tank state severity detector channel symptom nature "
+    "started_at ended_at acknowledged_at acknowledged_by closed_at peak_score mails_sent label",
     "dash_alarm_kpis": "site day alarms mean_time_to_acknowledge_s standing chattering shelved "
     "false_alarm_share",
     "dash_job_health": "job last_started_at last_finished_at last_outcome rows seconds lag_s "
@@ -126,9 +126,8 @@ def add_models_and_scores(connection: Connection, ids: Mapping[str, int]) -> Non
         (new, "normal", 0, 3.0, 2),
         (new, "normal", 1, 0.25, 1),
     ):
-        step = [T0_MS + minutes * 60_000]
-        columns = (np.array(column) for column in ([ids[tank]], step, [score], [channel]))
-        store_scores(connection, version, ScoreRows(*columns))
+        parts = (np.array(p) for p in ([ids[tank]], [T0_MS + minutes * 60_000], [score], [channel]))
+        store_scores(connection, version, ScoreRows(*parts))
 
 
 def add_incidents(connection: Connection, ids: Mapping[str, int]) -> None:
@@ -246,6 +245,7 @@ def test_incidents_show_times_mails_and_the_last_label(plant: Engine) -> None:
         "detector": "autoencoder",
         "channel": "temperature",
         "symptom": "above_expected",
+        "nature": "process",
         "started_at": at(0),
         "ended_at": at(9),
         "acknowledged_at": at(5),

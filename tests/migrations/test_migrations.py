@@ -1,6 +1,7 @@
 """Every revision goes up and down on both backends, and ends in the schema of the models."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tankwatch.store.migrate import (
     require_current,
     upgrade,
 )
-from tankwatch.store.plant import load_channels
+from tankwatch.store.plant import ensure_tanks, load_channels
 from tankwatch.store.tables import METADATA
 from tankwatch.store.views import VIEWS
 
@@ -30,8 +31,14 @@ TABLES = {
     *("shelf", "maintenance", "label", "outbox", "delivery", "job_run", "lease", "audit"),
     *("token", "token_site"),
 }
-REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
 PARTITIONS = {"reading_default", "score_default"}
+_OLD_INCIDENT = (
+    "INSERT INTO incident (uid, tank_id, state, severity, detector, channel_id, share, symptom,"
+    " started_at, raised_at, peak_score, historical) VALUES "
+    "(:symptom, :tank, 'closed', 'alarm', 'old', 1, 1, :symptom, :at, :at, 3, :no)"
+)
 
 
 def schema(engine: Engine) -> dict[str, Any]:
@@ -171,7 +178,7 @@ def test_current_database_is_accepted(engine: Engine) -> None:
     assert current_revision(engine) == head_revision()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
 def test_older_database_is_refused_with_the_remedy(engine: Engine, revision: str) -> None:
     downgrade(engine, revision)
     told = f"is at {revision}, not {REVISIONS[-1]}: .*`tankwatch db upgrade`"
@@ -182,6 +189,20 @@ def test_older_database_is_refused_with_the_remedy(engine: Engine, revision: str
 def test_empty_database_is_refused_with_the_remedy(empty_engine: Engine) -> None:
     with pytest.raises(SchemaError, match="is empty: create it with `tankwatch init`"):
         require_current(empty_engine)
+
+
+def test_the_nature_of_what_was_stored_before_is_told_by_its_symptom(empty_engine: Engine) -> None:
+    upgrade(empty_engine, "0005")
+    with writing(empty_engine) as connection:
+        tank = ensure_tanks(connection, ["T1"], site="north", at=LONG_AGO)["T1"]
+        at = LONG_AGO if empty_engine.name == "postgresql" else 0
+        for symptom in ("above_limit", "flat_line"):
+            row = {"symptom": symptom, "tank": tank, "at": at, "no": False}
+            connection.execute(text(_OLD_INCIDENT), row)
+    upgrade(empty_engine, "0006")
+    with empty_engine.connect() as connection:
+        told = connection.execute(text("SELECT symptom, nature FROM dash_incidents")).all()
+    assert sorted(map(tuple, told)) == [("above_limit", "process"), ("flat_line", "sensor")]
 
 
 def test_database_of_a_newer_version_is_refused_with_the_remedy(engine: Engine) -> None:
