@@ -167,6 +167,8 @@ def _housekeeping(context: Context, now: datetime, facts: RunFacts) -> None:
     result = housekeeping(context, now=now)
     facts.rows = result.scores + result.quarantined + result.job_runs
     facts.detail = f"{result.scores} scores, {result.quarantined} refused rows deleted"
+    if result.months_made or result.months_dropped:
+        facts.detail += f"; months made {result.months_made}, dropped {result.months_dropped}"
 
 
 def _daily(at: str, zone: ZoneInfo) -> CronTrigger:

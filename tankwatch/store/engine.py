@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tankwatch.errors import SettingsError, StoreError
 
-__all__ = ["Connection", "Engine", "connect", "reading", "writing"]
+__all__ = ["Connection", "Engine", "autocommitting", "connect", "reading", "writing"]
 
 _WRITING = "tankwatch_writing"
 
@@ -100,6 +100,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
         engine.connect().execution_options(**{_WRITING: True}) as connection,
         connection.begin(),
     ):
+        yield connection
+
+
+@contextmanager
+def autocommitting(engine: Engine) -> Iterator[Connection]:
+    """Open a connection whose statements each are a transaction, for upkeep that needs it."""
+    options = {"isolation_level": "AUTOCOMMIT"}
+    with _translated(), engine.connect().execution_options(**options) as connection:
         yield connection
 
 

@@ -17,6 +17,7 @@ from tankwatch.core.readings import (
     Verdict,
 )
 from tankwatch.store.base import Base, RowId, UtcTime
+from tankwatch.store.partitions import ensure_partitions
 from tankwatch.store.plant import check_channel_name
 from tankwatch.store.readings import ReadingRows
 from tankwatch.store.sql import is_sqlite, ms_parameter
@@ -59,6 +60,7 @@ def store_rows(connection: Connection, rows: ReadingRows, channels: Sequence[str
     given = rows.tank_id.size
     rows, place = merge_repeated(rows)
     tank_ids = np.unique(rows.tank_id)
+    ensure_partitions(connection, "reading", rows.observed_ms)
     marks = lock_watermarks(connection, tank_ids.tolist())
     newest = np.array([marks[tank].last_reading_ms for tank in tank_ids.tolist()], dtype=np.int64)
     known = np.zeros(rows.tank_id.size, dtype=bool)

@@ -28,6 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.core.times import from_ms
 from tankwatch.store.base import Base, UtcTime
+from tankwatch.store.partitions import ensure_partitions
 from tankwatch.store.sql import id_list, is_sqlite, ms_column, ms_parameter
 
 score = Table(
@@ -83,6 +84,7 @@ def store_scores(connection: Connection, model_version_id: int, rows: ScoreRows)
     """Upsert the scores of a model version; the same pass run twice writes the same rows."""
     if not rows.tank_id.size:
         return
+    ensure_partitions(connection, "score", rows.observed_ms)
     lists = {
         "t": rows.tank_id.tolist(),
         "m": rows.observed_ms.tolist(),

@@ -32,8 +32,11 @@ TABLES = {
     *("token", "token_site"),
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
-PARTITIONS = {"reading_default", "score_default"}
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+PARTITIONS = {
+    *("reading_before_2000", "reading_from_2100"),
+    *("score_before_2000", "score_from_2100"),
+}
 _OLD_INCIDENT = (
     "INSERT INTO incident (uid, tank_id, state, severity, detector, channel_id, share, symptom,"
     " started_at, raised_at, peak_score, historical) VALUES "
