@@ -6,6 +6,9 @@
     ├── UsageError            the command or call was put wrongly (exit code 2)
     │   └── SettingsError     a setting is missing, unknown or out of range
     ├── SourceError           a source of readings cannot be read at all
+    │   └── WrongSiteError    a tank belongs to a site that its source may not write to
+    ├── SpoolError            what is to be sent cannot be kept
+    ├── ProblemError          an HTTP request cannot be served; becomes the answer's body
     ├── ShapeError            an array does not have the axes that were asked for
     ├── StoreError            the database refused
     │   └── SchemaError       the database is not at the revision this version needs
@@ -31,6 +34,23 @@ class SettingsError(UsageError):
 
 class SourceError(TankwatchError):
     """A source of readings cannot be read at all."""
+
+
+class WrongSiteError(SourceError):
+    """A tank belongs to a site that its source may not write to."""
+
+
+class SpoolError(TankwatchError):
+    """What is to be sent cannot be kept."""
+
+
+class ProblemError(TankwatchError):
+    """An HTTP request cannot be served."""
+
+    def __init__(self, status: int, what: str, *, where: str, remedy: str, **headers: str) -> None:
+        super().__init__(f"{what} ({where}): {remedy}")
+        self.status, self.what, self.where, self.remedy = status, what, where, remedy
+        self.headers = {name.replace("_", "-").title(): text for name, text in headers.items()}
 
 
 class ShapeError(TankwatchError, ValueError):

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
+from tankwatch.settings_serve import Send, Serve
 
 PREFIX = "TANKWATCH_"
 
@@ -257,6 +258,8 @@ class Settings(BaseSettings):
     mail: Mail = Mail()
     schedule: Schedule = Schedule()
     keep: Keep = Keep()
+    serve: Serve = Serve()
+    send: Send = Send()
     log: Log = Log()
     home: Path = Field(default=Path(), exclude=True)
 

@@ -125,7 +125,8 @@ def _explain_one(detail: ErrorDetails) -> str:
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
         return f"{key} is not a setting; {hint}"
     reason = detail["msg"].removeprefix("Value error, ")
-    shown = "(hidden)" if "password" in key or "url" in key else repr(detail["input"])
+    is_secret = any(word in key for word in ("password", "token", "url"))
+    shown = "(hidden)" if is_secret else repr(detail["input"])
     variable = PREFIX + "__".join(part.upper() for part in location)
     return f"{key} = {shown} is not allowed: {reason[0].lower()}{reason[1:]} (or {variable})"
 

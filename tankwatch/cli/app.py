@@ -52,6 +52,7 @@ MODULES = {
     "detect": "daemon",
     "deliver": "daemon",
     "run": "daemon",
+    "serve": "serve",
     "token": "tokens",
     "status": "status",
     "tanks": "status",

@@ -12,6 +12,7 @@ class RejectReason(StrEnum):
 
     NO_TANK = "no_tank"
     UNKNOWN_TANK = "unknown_tank"
+    WRONG_SITE = "wrong_site"
     UNKNOWN_CHANNEL = "unknown_channel"
     BAD_TIME = "bad_time"
     FUTURE_TIME = "future_time"

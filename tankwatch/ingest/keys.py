@@ -69,6 +69,12 @@ def read_keys(
         detail = "not a tank of this plant, and ingest.unknown_tank refuses new ones"
         verdicts.add_all(unknown, RejectReason.UNKNOWN_TANK, detail)
         sound &= ~unknown
+    if options.foreign_tanks:
+        strange = [name in options.foreign_tanks for name in tanks]
+        foreign = sound & np.array([*strange, False])[tank_index]
+        detail = "a tank of a site that this source may not write to: use a token for that site"
+        verdicts.add_all(foreign, RejectReason.WRONG_SITE, detail)
+        sound &= ~foreign
     times = parse_times(rows.cells[layout.timestamp], options)
     for row, why in times.faults.items():
         if sound[row]:

@@ -30,6 +30,7 @@ class FileOptions:
         encoding: ``auto`` (byte order mark, else UTF-8, else Windows-1252) or a codec's name.
         default_tank: tank of a file that has no column for it.
         known_tanks: tanks that may have readings; None lets any.
+        foreign_tanks: tanks of sites that the source may not write to.
         skip_columns: columns that are never read.
         chunk_bytes: text that is taken at a time, in bytes after unpacking.
         chunk_rows: Parquet rows that are taken at a time.
@@ -47,6 +48,7 @@ class FileOptions:
     encoding: str = "auto"
     default_tank: str | None = None
     known_tanks: frozenset[str] | None = None
+    foreign_tanks: frozenset[str] = frozenset()
     skip_columns: tuple[str, ...] = ()
     chunk_bytes: int = 4 << 20
     chunk_rows: int = 100_000

@@ -1,0 +1,47 @@
+"""The application: its routes, its errors, and the writer that lives as long as it does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from tankwatch import __version__
+from tankwatch.settings import Settings
+from tankwatch.store.engine import Engine
+from tankwatch.web import health, readings
+from tankwatch.web.problems import Problem, add_handlers
+from tankwatch.web.service import Service
+
+
+def create_app(engine: Engine, settings: Settings) -> FastAPI:
+    """Return the application over a database that is current."""
+    service = Service(engine, settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        service.writer.start()
+        yield
+        await anyio.to_thread.run_sync(service.writer.stop)
+
+    app = FastAPI(
+        title="tankwatch",
+        version=__version__,
+        description="Readings of oil-tank farms in. A monitoring aid, not a safety system.",
+        lifespan=lifespan,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.include_router(readings.router)
+    app.include_router(health.router)
+    add_handlers(app)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the schema of problems into the OpenAPI document, which answers refer to by name."""
+    described = app.openapi()
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
