@@ -12,7 +12,7 @@ import pyarrow.csv as arrow_csv
 from tankwatch.core.readings import Rejected
 from tankwatch.ingest.chunk import RawRows, broken_row
 from tankwatch.ingest.headers import Layout
-from tankwatch.ingest.text import TextBlock
+from tankwatch.ingest.text import TextBlock, count_line_ends
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _OPEN_QUOTE = "a quote is not closed, or a line ends inside a field"
@@ -63,7 +63,7 @@ def split_block(block: TextBlock, dialect: Dialect) -> RawRows | None:
 
 
 def _count_lines(data: bytes) -> int:
-    return data.count(b"\n") + (not data.endswith(b"\n"))
+    return count_line_ends(data) + (not data.endswith(b"\n"))
 
 
 def _parse(data: bytes, dialect: Dialect) -> pa.Table:
@@ -127,9 +127,9 @@ def _needs_care(data: bytes) -> bool:
     """Return whether `data` holds something that Arrow and the csv module read differently."""
     return (
         b"\0" in data
-        or b' "' in data
-        or _REPLACEMENT.encode() in data
-        or data.count(b"\r") != data.count(b"\r\n")
+        or (b'"' in data and b' "' in data)
+        or (not data.isascii() and _REPLACEMENT.encode() in data)
+        or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n"))
     )
 
 

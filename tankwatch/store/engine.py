@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tankwatch.errors import SettingsError, StoreError
 
-__all__ = ["Connection", "Engine", "autocommitting", "connect", "reading", "writing"]
+__all__ = ["Connection", "Engine", "autocommitting", "connect", "driver", "reading", "writing"]
 
 _WRITING = "tankwatch_writing"
 
@@ -109,6 +109,25 @@ def autocommitting(engine: Engine) -> Iterator[Connection]:
     options = {"isolation_level": "AUTOCOMMIT"}
     with _translated(), engine.connect().execution_options(**options) as connection:
         yield connection
+
+
+@contextmanager
+def driver(connection: Connection) -> Iterator[Any]:
+    """Lend the driver's own connection, for what SQLAlchemy has no words for.
+
+    Its errors come as SQLAlchemy's, and a connection that was lost is not used again.
+    """
+    pooled, dialect = connection.connection, connection.dialect
+    errors = dialect.loaded_dbapi.Error
+    try:
+        yield pooled.driver_connection
+    except errors as error:
+        lost = dialect.is_disconnect(error, pooled.dbapi_connection, None)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, errors, connection_invalidated=lost, dialect=dialect
+        ) from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, delete, insert, select, text
+from sqlalchemy import Connection, String, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.core.readings import (
@@ -16,11 +16,12 @@ from tankwatch.core.readings import (
     StoredRows,
     Verdict,
 )
+from tankwatch.store import postgresql_writer, sqlite_writer
 from tankwatch.store.base import Base, RowId, UtcTime
 from tankwatch.store.partitions import ensure_partitions
 from tankwatch.store.plant import check_channel_name
 from tankwatch.store.readings import ReadingRows
-from tankwatch.store.sql import is_sqlite, ms_parameter
+from tankwatch.store.sql import is_sqlite
 from tankwatch.store.watermarks import cover_readings, lock_watermarks, mark_dirty
 
 _RAW_LENGTH = 500
@@ -63,12 +64,13 @@ def store_rows(connection: Connection, rows: ReadingRows, channels: Sequence[str
     ensure_partitions(connection, "reading", rows.observed_ms)
     marks = lock_watermarks(connection, tank_ids.tolist())
     newest = np.array([marks[tank].last_reading_ms for tank in tank_ids.tolist()], dtype=np.int64)
-    known = np.zeros(rows.tank_id.size, dtype=bool)
-    changed = np.ones(rows.tank_id.size, dtype=bool)
-    if (rows.observed_ms <= newest[np.searchsorted(tank_ids, rows.tank_id)]).any():
-        known, changed = _compare(connection, rows, channels)
-    written = ReadingRows(rows.tank_id[changed], rows.observed_ms[changed], rows.values[changed])
-    _upsert(connection, written, channels)
+    # What is newer than anything of its tank cannot be stored yet, so nothing is looked up for it.
+    old = rows.observed_ms <= newest[np.searchsorted(tank_ids, rows.tank_id)]
+    known, changed = np.zeros_like(old), np.ones_like(old)
+    if old.any():
+        known[old], changed[old] = _compare(connection, rows.where(old), channels)
+    _write(connection, rows, channels, old=old, changed=changed)
+    written = rows.where(changed)
     late = mark_dirty(connection, marks, written.tank_id, written.observed_ms)
     cover_readings(connection, marks, written.tank_id, written.observed_ms)
     verdict = np.full(given, _DUPLICATE, dtype=np.int8)
@@ -88,11 +90,10 @@ def merge_repeated(rows: ReadingRows) -> tuple[ReadingRows, NDArray[np.intp]]:
     first[1:] = (np.diff(tank_id) != 0) | (np.diff(observed_ms) != 0)
     if first.all():
         return ReadingRows(tank_id, observed_ms, values), order
-    group = np.cumsum(first) - 1
-    merged = values[first].copy()
-    for row in np.flatnonzero(~first):
-        present = ~np.isnan(values[row])
-        merged[group[row], present] = values[row, present]
+    row = np.where(np.isnan(values), -1, np.arange(tank_id.size)[:, None])
+    latest = np.maximum.reduceat(row, np.flatnonzero(first), axis=0)
+    merged = np.take_along_axis(values, np.maximum(latest, 0), axis=0)
+    merged[latest < 0] = np.nan
     return ReadingRows(tank_id[first], observed_ms[first], merged), order[first]
 
 
@@ -128,79 +129,28 @@ def _clean(text: str) -> str:
 def _compare(
     connection: Connection, rows: ReadingRows, channels: Sequence[str]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return for each row whether its key is stored, and whether it would change anything."""
-    _stage(connection, rows)
-    columns = ", ".join(f"r.{name}" for name in channels)
-    query = text(
-        f"SELECT s.position, {columns} FROM staged_key s "  # noqa: S608 - names are checked
-        "JOIN reading r ON r.tank_id = s.tank_id AND r.observed_at = s.observed_at"
-    )
-    found = [tuple(row) for row in connection.execute(query)]
-    stored = np.array(found, dtype=np.float64).reshape(len(found), 1 + len(channels))
-    position = stored[:, 0].astype(np.int64)
-    known = np.zeros(rows.tank_id.size, dtype=bool)
-    known[position] = True
-    changed = ~known
-    offered = rows.values[position]
-    changed[position] = (~np.isnan(offered) & (offered != stored[:, 1:])).any(axis=1)
-    return known, changed
+    writer = sqlite_writer.compare if is_sqlite(connection) else postgresql_writer.compare
+    return writer(connection, rows, channels)
 
 
-def _stage(connection: Connection, rows: ReadingRows) -> None:
-    """Put the keys of `rows` into a temporary table, so that one join finds the stored ones."""
-    position = range(rows.tank_id.size)
+def _write(
+    connection: Connection,
+    rows: ReadingRows,
+    channels: Sequence[str],
+    *,
+    old: NDArray[np.bool_],
+    changed: NDArray[np.bool_],
+) -> None:
+    """Store the rows that change something; only those that are not `old` are surely new."""
     if is_sqlite(connection):
-        connection.exec_driver_sql(
-            "CREATE TEMP TABLE IF NOT EXISTS staged_key "
-            "(position INTEGER PRIMARY KEY, tank_id INTEGER, observed_at INTEGER)"
-        )
-        connection.exec_driver_sql("DELETE FROM staged_key")
-        keys = list(zip(position, rows.tank_id.tolist(), rows.observed_ms.tolist(), strict=True))
-        connection.exec_driver_sql("INSERT INTO staged_key VALUES (?, ?, ?)", keys)
+        sqlite_writer.merge(connection, rows.where(changed), channels)
         return
-    connection.exec_driver_sql(
-        "CREATE TEMP TABLE IF NOT EXISTS staged_key "
-        "(position integer, tank_id integer, observed_at timestamptz) ON COMMIT DELETE ROWS"
-    )
-    connection.exec_driver_sql("DELETE FROM staged_key")
-    connection.execute(
-        text(
-            "INSERT INTO staged_key SELECT u.p, u.t, "  # noqa: S608 - constants only
-            f"{ms_parameter(connection, 'u.m')} FROM unnest(CAST(:p AS integer[]), "
-            "CAST(:t AS integer[]), CAST(:m AS bigint[])) AS u(p, t, m)"
-        ),
-        {"p": list(position), "t": rows.tank_id.tolist(), "m": rows.observed_ms.tolist()},
-    )
-
-
-def _upsert(connection: Connection, rows: ReadingRows, channels: Sequence[str]) -> None:
-    if not rows.tank_id.size:
-        return
-    columns = ", ".join(channels)
-    kept = ", ".join(f"{name} = coalesce(excluded.{name}, reading.{name})" for name in channels)
-    conflict = f"ON CONFLICT (tank_id, observed_at) DO UPDATE SET {kept}"
-    if is_sqlite(connection):
-        marks = ", ".join("?" * (2 + len(channels)))
-        statement = (
-            f"INSERT INTO reading (tank_id, observed_at, {columns}) "  # noqa: S608 - checked names
-            f"VALUES ({marks}) {conflict}"
-        )
-        # SQLite stores NaN as NULL, so the arrays go in as they are.
-        lists = (rows.tank_id.tolist(), rows.observed_ms.tolist(), *rows.values.T.tolist())
-        connection.exec_driver_sql(statement, list(zip(*lists, strict=True)))
-        return
-    names = [f"c{index}" for index in range(len(channels))]
-    arrays = ", ".join(f"CAST(:{name} AS float8[])" for name in names)
-    present = ", ".join(f"nullif(u.{name}, CAST('NaN' AS float8))" for name in names)
-    statement = (
-        f"INSERT INTO reading (tank_id, observed_at, {columns}) "  # noqa: S608 - checked names
-        f"SELECT u.t, {ms_parameter(connection, 'u.m')}, {present} FROM unnest("
-        f"CAST(:t AS integer[]), CAST(:m AS bigint[]), {arrays}) AS u(t, m, {', '.join(names)}) "
-        f"{conflict}"
-    )
-    parameters = dict(zip(names, rows.values.T.tolist(), strict=True))
-    parameters |= {"t": rows.tank_id.tolist(), "m": rows.observed_ms.tolist()}
-    connection.execute(text(statement), parameters)
+    for write, chosen in (
+        (postgresql_writer.append, ~old),
+        (postgresql_writer.merge, old & changed),
+    ):
+        if chosen.any():
+            write(connection, rows.where(chosen), channels)
 
 
 def delete_quarantine_before(connection: Connection, moment: datetime) -> int:

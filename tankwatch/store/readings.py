@@ -38,6 +38,12 @@ class ReadingRows:
     observed_ms: NDArray[np.int64]
     values: NDArray[np.float64]
 
+    def where(self, chosen: NDArray[np.bool_]) -> "ReadingRows":
+        """Return the rows that are `chosen`, bool (rows,)."""
+        if chosen.all():
+            return self
+        return ReadingRows(self.tank_id[chosen], self.observed_ms[chosen], self.values[chosen])
+
 
 def load_readings(
     connection: Connection,

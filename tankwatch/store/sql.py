@@ -30,4 +30,10 @@ def ms_parameter(connection: Connection, expression: str) -> str:
     """Return an expression that turns epoch milliseconds into what a time column holds."""
     if is_sqlite(connection):
         return expression
-    return f"(timestamptz 'epoch' + CAST({expression} AS bigint) * interval '1 millisecond')"
+    # Seconds apart from the rest: an interval is multiplied as a double, and milliseconds since
+    # 1970 would be rounded from the year 2255 on.
+    ms = f"CAST({expression} AS bigint)"
+    return (
+        f"(timestamptz 'epoch' + {ms} / 1000 * interval '1 second' "
+        f"+ mod({ms}, 1000) * interval '1 millisecond')"
+    )

@@ -105,9 +105,8 @@ def cover_readings(
 ) -> None:
     """Move the first and last reading of each tank so that they cover `observed_ms`."""
     rows = []
-    for tank in np.unique(tank_id).tolist():
-        of_tank = observed_ms[tank_id == tank]
-        mark, low, high = marks[tank], int(of_tank.min()), int(of_tank.max())
+    for tank, first, last in zip(*_spans(tank_id, observed_ms), strict=True):
+        mark, low, high = marks[tank], first, last
         if mark.first_reading_ms != BEFORE_ALL_MS:
             low, high = min(low, mark.first_reading_ms), max(high, mark.last_reading_ms)
         if (low, high) != (mark.first_reading_ms, mark.last_reading_ms):
@@ -148,18 +147,16 @@ def mark_dirty(
     observed_ms: NDArray[np.int64],
 ) -> int:
     """Note the stretches of readings that came after their tank was scored; return their number."""
-    claimed = {tank: mark.claimed_ms for tank, mark in marks.items()}
-    rows, late_readings = [], 0
-    for tank in np.unique(tank_id).tolist():
-        of_tank = observed_ms[tank_id == tank]
-        late = of_tank[of_tank < claimed[tank]]
-        if late.size:
-            late_readings += int(late.size)
-            first, last = from_ms(int(late.min())), from_ms(int(late.max()))
-            rows.append({"tank_id": tank, "from_at": first, "until_at": last})
+    tanks, place = np.unique(tank_id, return_inverse=True)
+    claimed = np.array([marks[tank].claimed_ms for tank in tanks.tolist()], dtype=np.int64)
+    late = observed_ms < claimed[place]
+    rows = [
+        {"tank_id": tank, "from_at": from_ms(first), "until_at": from_ms(last)}
+        for tank, first, last in zip(*_spans(tank_id[late], observed_ms[late]), strict=True)
+    ]
     if rows:
         connection.execute(insert(DirtyWindowRow), rows)
-    return late_readings
+    return int(late.sum())
 
 
 def load_dirty_windows(connection: Connection) -> list[DirtyWindow]:
@@ -190,6 +187,19 @@ _COLUMNS = (
     WatermarkRow.claimed_until,
     WatermarkRow.scored_until,
 )
+
+
+def _spans(
+    tank_id: NDArray[np.int64], observed_ms: NDArray[np.int64]
+) -> tuple[list[int], list[int], list[int]]:
+    """Return the tanks of the rows, by id, and the first and last time of each."""
+    order = np.argsort(tank_id, kind="stable")
+    tanks, start = np.unique(tank_id[order], return_index=True)
+    if not tanks.size:
+        return [], [], []
+    times = observed_ms[order]
+    low, high = np.minimum.reduceat(times, start), np.maximum.reduceat(times, start)
+    return tanks.tolist(), low.tolist(), high.tolist()
 
 
 def _watermark(tank_id: int, *moments: datetime | None) -> Watermark:

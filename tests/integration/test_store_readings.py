@@ -3,9 +3,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sqlalchemy import text
 
 from tankwatch.core.readings import VERDICTS, Accepted, StoredRows
-from tankwatch.errors import UsageError
+from tankwatch.core.times import from_ms
+from tankwatch.errors import StoreError, UsageError
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.intake import store_readings, store_rows
 from tankwatch.store.readings import ReadingRows, load_readings
@@ -99,6 +101,44 @@ def test_each_row_has_its_own_verdict_in_the_order_given(
     assert words == ["stored", "duplicate", "stored", "updated", "duplicate"]
     assert found.count() == Accepted(stored=2, updated=1, duplicate=2)
     assert StoredRows(found.verdict, late=4).count().late == 4
+
+
+def test_row_that_somebody_wrote_past_the_watermarks_is_merged(
+    engine: Engine, tanks: dict[str, int]
+) -> None:
+    tank = tanks["T1"]
+    store(engine, [(tank, 1000, 1.0, 1.0)])
+    moment = 3000 if engine.name == "sqlite" else from_ms(3000)
+    by_hand = text("INSERT INTO reading (tank_id, observed_at, pressure) VALUES (:tank, :at, 7)")
+    with writing(engine) as connection:
+        connection.execute(by_hand, {"tank": tank, "at": moment})
+    store(engine, [(tank, 2000, 2.0, NAN), (tank, 3000, NAN, 3.0)])
+    assert load(engine, [tank]) == [
+        (tank, 1000, 1.0, 1.0),
+        (tank, 2000, 2.0, None),
+        (tank, 3000, 7.0, 3.0),
+    ]
+
+
+def test_reading_that_the_driver_refuses_is_a_store_error_and_the_next_is_stored(
+    engine: Engine, tanks: dict[str, int]
+) -> None:
+    with pytest.raises(StoreError, match=r"(?i)foreign key"):
+        store(engine, [(999, 1000, 1.0, 1.0)])
+    assert store(engine, [(tanks["T1"], 1000, 1.0, 1.0)]) == Accepted(stored=1)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_rows_of_more_than_one_statement_are_all_stored(
+    engine: Engine, tanks: dict[str, int], *, known: bool
+) -> None:
+    batch = [(tanks["T1"], ms, float(ms), NAN if ms % 3 else 1.0) for ms in range(1037)]
+    if known:
+        store(engine, [(tanks["T1"], 5000, 1.0, 1.0), *batch[::2]])
+    counted = store(engine, batch)
+    assert counted == Accepted(stored=518 if known else 1037, duplicate=519 if known else 0)
+    found = load(engine, [tanks["T1"]], until_ms=1037)
+    assert found == [(t, ms, p, None if np.isnan(c) else c) for t, ms, p, c in batch]
 
 
 def test_milliseconds_survive(engine: Engine, tanks: dict[str, int]) -> None:
