@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tankwatch.settings_ahead import LimitAhead
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
@@ -261,6 +262,7 @@ class Settings(BaseSettings):
     serve: Serve = Serve()
     send: Send = Send()
     log: Log = Log()
+    limit_ahead: LimitAhead = LimitAhead()
     home: Path = Field(default=Path(), exclude=True)
 
     @field_validator("channels", mode="before")

@@ -57,6 +57,7 @@ MODULES = {
     "status": "status",
     "tanks": "status",
     "quarantine": "status",
+    "response": "response",
     "incidents": "incidents",
     "ack": "incidents",
     "close": "incidents",

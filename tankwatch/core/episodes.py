@@ -196,6 +196,7 @@ def fold(
     return events
 
 
+TIME_TO_LIMIT = "time_to_limit"
 _BY_RULE = {
     "flat_line": Symptom.FLAT_LINE,
     "stuck": Symptom.FLAT_LINE,
@@ -214,6 +215,8 @@ def symptom_of(source: str, tilt: int, run: int, sign: int = Sign.NONE) -> Sympt
     """
     if source in _BY_RULE:
         return _BY_RULE[source]
+    if source == TIME_TO_LIMIT:
+        return Symptom.TO_HIGH_LIMIT if tilt > 0 else Symptom.TO_LOW_LIMIT
     if source == "limit":
         return Symptom.ABOVE_LIMIT if tilt > 0 else Symptom.BELOW_LIMIT
     if sign == Sign.STAY:

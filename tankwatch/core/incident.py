@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from tankwatch.core.outlook import Outlook
+
 
 class IncidentState(StrEnum):
     """Where an incident stands in its life (ISA-18.2, with `closed` for the filed record)."""
@@ -35,6 +37,8 @@ class Symptom(StrEnum):
     DECOUPLED = "decoupled"
     ABOVE_LIMIT = "above_limit"
     BELOW_LIMIT = "below_limit"
+    TO_HIGH_LIMIT = "to_high_limit"
+    TO_LOW_LIMIT = "to_low_limit"
     FLAT_LINE = "flat_line"
     STALE = "stale"
 
@@ -69,7 +73,7 @@ class Incident:
     Attributes:
         uid: stable name, the same however often the same readings are processed.
         detector: what opened it: a detector's name, or that of a rule: ``limit``, ``flat_line``,
-            ``stuck`` or ``stale``.
+            ``stuck``, ``stale`` or ``time_to_limit``.
         channel: channel that contributed most.
         share: contribution of `channel` to the evidence, 0 to 1.
         symptom: what the tank does.
@@ -78,6 +82,7 @@ class Incident:
         ended_at: end of the last flagged step; None while it lasts.
         peak_score: largest score so far, 1.0 is the threshold.
         historical: opened so late that it never pages.
+        outlook: the limit ahead that it warned of last, None if of none.
         nature: whether it looks like the sensor's, the process's or a planned operation's doing.
     """
 
@@ -96,6 +101,7 @@ class Incident:
     peak_score: float
     historical: bool = False
     nature: Nature = Nature.PROCESS
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,33 +55,71 @@ def sample_paths(
         paths: continuations.
         seed: equal seeds draw equal paths.
     """
+    drawn = sample_fleet(
+        detector,
+        X[None],
+        mask[None],
+        places=np.array([place]),
+        horizon=horizon,
+        paths=paths,
+        seed=seed,
+    )
+    return np.asarray(drawn[0])
+
+
+def sample_fleet(
+    detector: ForecastingDetector,
+    X: NDArray[np.floating[Any]],
+    mask: Mask,
+    *,
+    places: NDArray[np.int64],
+    horizon: int,
+    paths: int = 200,
+    seed: int = 0,
+) -> Doubles:
+    """Return what `sample_paths` returns for several tanks, (tanks, paths, horizon, channels).
+
+    Every tank gets the same draws, so what is told of one does not depend on those beside it, and
+    does not jump from step to step by chance.
+
+    Args:
+        detector: fitted.
+        X: float (tanks, steps, channels), the latest readings, canonical units.
+        mask: bool, same shape.
+        places: int64 (tanks,), position of each among those of `fit`.
+        horizon: steps ahead.
+        paths: continuations.
+        seed: equal seeds draw equal paths.
+    """
+    tanks, _, channels = X.shape
     scaling = detector.scaling_
-    own = TankScaling(scaling.location[[place]], scaling.scale[[place]])
-    known = mask[None] & np.isfinite(X[None])
-    held = hold_fill(apply_scaling(X[None], own), known)
+    own = TankScaling(scaling.location[places], scaling.scale[places])
+    known = mask & np.isfinite(X)
+    held = hold_fill(apply_scaling(X, own), known)
     surprise = Surprise(detector.surprise_.change, np.full_like(detector.surprise_.groups, -1))
     network = detector.network
-    memory = fresh_memory(1, held.shape[2], network.state_size)
-    inputs, _ = surprise.inputs(held, known, np.array([place]), memory)
+    memory = fresh_memory(tanks, channels, network.state_size)
+    inputs, _ = surprise.inputs(held, known, places, memory)
     mean, scale, state = network.run(inputs, memory["network"].astype(np.float32))
     memory["last"] = held[:, -1].astype(np.float64)
     memory = {name: np.repeat(part, paths, axis=0) for name, part in memory.items()}
-    places = np.full(paths, place)
+    of_path = np.repeat(places, paths)
     state = np.repeat(state, paths, axis=0)
     center, width = (np.repeat(part[:, -1], paths, axis=0) for part in (mean, scale))
     rng = np.random.default_rng(seed)
-    everything = np.ones((paths, 1, held.shape[2]), dtype=bool)
-    found = np.empty((paths, horizon, held.shape[2]))
+    everything = np.ones((tanks * paths, 1, channels), dtype=bool)
+    found = np.empty((tanks * paths, horizon, channels))
     for step in range(horizon):
-        change = center + width * rng.standard_t(detector.spec.dof, center.shape)
-        change = np.clip(change, -_FARTHEST, _FARTHEST) * surprise.change[place]
+        drawn = np.tile(rng.standard_t(detector.spec.dof, (paths, channels)), (tanks, 1))
+        change = np.clip(center + width * drawn, -_FARTHEST, _FARTHEST) * surprise.change[of_path]
         value = memory["last"] + change
-        fed, _ = surprise.inputs(value[:, None].astype(np.float32), everything, places, memory)
+        fed, _ = surprise.inputs(value[:, None].astype(np.float32), everything, of_path, memory)
         memory["last"] = value
         means, scales, state = network.run(fed, state)
         center, width = means[:, 0], scales[:, 0]
         found[:, step] = value
-    return np.asarray(found * own.scale[0] + own.location[0])
+    each = found.reshape(tanks, paths, horizon, channels)
+    return np.asarray(each * own.scale[:, None, None] + own.location[:, None, None])
 
 
 def time_to_limit(paths: Doubles, limit: float, *, above: bool) -> TimeToLimit:

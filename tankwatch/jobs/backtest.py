@@ -148,6 +148,7 @@ def adapt(settings: Settings, options: BacktestOptions, step_s: int) -> Settings
                     "stale_s": stale_s,
                 }
             ),
+            "limit_ahead": settings.limit_ahead.model_copy(update={"late_s": float(EVER_S)}),
             "train": settings.train.model_copy(
                 update={
                     "false_alarms_per_tank_month": options.budget

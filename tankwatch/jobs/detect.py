@@ -12,9 +12,11 @@ from datetime import datetime
 import numpy as np
 
 from tankwatch.core.block import Block
-from tankwatch.core.episodes import Change, TankEvent, fold
+from tankwatch.core.episodes import TIME_TO_LIMIT, Change, TankEvent, fold
+from tankwatch.core.outlook import Outlook
 from tankwatch.core.times import to_ms
 from tankwatch.detectors.view import Judgement
+from tankwatch.jobs.ahead import ahead_steps, see_ahead
 from tankwatch.jobs.carry import Carried, is_led_in, judge_new, load_memories, memory_kind
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.incidents import apply_events
@@ -64,6 +66,7 @@ class Judged:
     memories: dict[int, TankMemory]
     events: dict[int, list[TankEvent]]
     carried: dict[int, Carried]
+    outlooks: dict[int, dict[TankEvent, Outlook]]
 
 
 def detect(context: Context, *, now: datetime) -> PassResult:
@@ -80,7 +83,7 @@ def detect(context: Context, *, now: datetime) -> PassResult:
             )
         if not free:
             break
-        judged = judge(context, plan, [s for s in stretches if s.tank_id in free])
+        judged = judge(context, plan, [s for s in stretches if s.tank_id in free], now=now)
         with writing(context.engine) as connection:
             _commit(connection, context, plan, judged, now=now, result=result)
     if not context.stop.is_set():
@@ -128,14 +131,15 @@ def final_until(mark: Watermark, context: Context, *, now: datetime) -> int:
     return silent_ms if to_ms(now) >= silent_ms else final_ms
 
 
-def judge(context: Context, plan: Plan, stretches: Sequence[Stretch]) -> Judged:
+def judge(context: Context, plan: Plan, stretches: Sequence[Stretch], *, now: datetime) -> Judged:
     """Load the block of a round, and return what rules and detectors say and what follows."""
     tank_ids = [stretch.tank_id for stretch in stretches]
     with reading(context.engine) as connection:
         stored = load_states(connection, KIND)
         carried = load_memories(connection, plan)
     led_in = is_led_in(carried, {stretch.tank_id: stretch.from_ms for stretch in stretches})
-    block = load_stretches(context, plan, stretches, led_in=led_in)
+    least = ahead_steps(plan, context.settings)
+    block = load_stretches(context, plan, stretches, led_in=led_in, least=least)
     new_of = [new_steps(block, stretch) for stretch in stretches]
     memories = {tank: TankMemory.from_json(stored.get(tank)) for tank in tank_ids}
     seen = np.array([[name in memories[t].seen for name in block.channels] for t in tank_ids])
@@ -143,19 +147,30 @@ def judge(context: Context, plan: Plan, stretches: Sequence[Stretch]) -> Judged:
     usable = without_bad(block, verdicts)
     judgements, carried = judge_new(plan, usable, tank_ids, new_of, carried)
     primary = judgements[plan.primary.model_version_id] if plan.primary else None
-    events = {}
+    outlooks = see_ahead(plan, context.settings, usable, tank_ids, new_of, now=now)
+    events, seen_ahead = {}, {}
     for row, (stretch, new) in enumerate(zip(stretches, new_of, strict=True)):
         memory = memories[stretch.tank_id]
         events[stretch.tank_id] = fold(
             memory.state,
             block.times_ms[new],
-            sources_of(row, new, verdicts=verdicts, judgement=primary, settings=context.settings),
+            [
+                *sources_of(
+                    row, new, verdicts=verdicts, judgement=primary, settings=context.settings
+                ),
+                *outlooks.sources(row, new),
+            ],
             step_ms=block.step_ms,
             merge_gap=context.settings.detect.merge_gap_steps,
         )
+        seen_ahead[stretch.tank_id] = {
+            event: outlook
+            for event in events[stretch.tank_id]
+            if event.source == TIME_TO_LIMIT and (outlook := outlooks.at(row, event.at_ms))
+        }
         known = np.flatnonzero(block.mask[row, : new.stop].any(axis=0))
         memory.seen |= {block.channels[channel] for channel in known}
-    return Judged(block, stretches, judgements, memories, events, carried)
+    return Judged(block, stretches, judgements, memories, events, carried, seen_ahead)
 
 
 def _commit(
@@ -184,7 +199,10 @@ def _commit(
     for stretch in stretches:
         memory, events = judged.memories[stretch.tank_id], judged.events[stretch.tank_id]
         tank = plan.tanks[stretch.tank_id]
-        raised = apply_events(connection, context, plan, tank, memory, events, now=now)
+        ahead = judged.outlooks[stretch.tank_id]
+        raised = apply_events(
+            connection, context, plan, tank, memory, events, now=now, outlooks=ahead
+        )
         result.raised += len(raised)
         result.incident_ids += raised
         result.returned += sum(event.change is Change.RETURN for event in events)

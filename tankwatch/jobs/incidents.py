@@ -1,12 +1,14 @@
 """From a tank's events to stored incidents and queued messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tankwatch.core.episodes import Change, TankEvent
 from tankwatch.core.incident import MessageKind, Severity
 from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.core.nature import nature_of
+from tankwatch.core.outlook import Outlook
 from tankwatch.core.times import from_ms
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.memory import TankMemory
@@ -19,12 +21,14 @@ from tankwatch.store.incidents import (
     load_uid,
     open_incident,
     raise_peak,
+    set_outlook,
 )
 from tankwatch.store.operators import is_planned
 from tankwatch.store.outbox import queue_message
 from tankwatch.store.plant import Tank
 
 ACTOR = "tankwatch"
+_NO_OUTLOOKS: Mapping[TankEvent, Outlook] = {}
 
 
 def apply_events(
@@ -36,8 +40,12 @@ def apply_events(
     events: Sequence[TankEvent],
     *,
     now: datetime,
+    outlooks: Mapping[TankEvent, Outlook] = _NO_OUTLOOKS,
 ) -> list[int]:
-    """Store what happened to a tank, and return the ids of the incidents that were raised."""
+    """Store what happened to a tank, and return the ids of the incidents that were raised.
+
+    `outlooks` tells the limit ahead that an event warns of.
+    """
     raised = []
     for event in events:
         if event.change is Change.RAISE:
@@ -45,6 +53,7 @@ def apply_events(
                 connection, tank.tank_id, from_ms(event.start_ms), from_ms(event.at_ms)
             )
             opening = describe(event, plan, tank, context.settings, now=now, planned=planned)
+            opening = replace(opening, outlook=outlooks.get(event))
             memory.incident_id = open_incident(connection, opening, reason=_reason(event))
             raised.append(memory.incident_id)
             domain = mail_domain(context.settings)
@@ -67,6 +76,8 @@ def apply_events(
                 actor=ACTOR,
                 reason=_reason(event),
             )
+            if event in outlooks:
+                set_outlook(connection, memory.incident_id, outlooks[event])
         else:
             _return_to_normal(connection, context, memory.incident_id, event, now=now)
             memory.incident_id = None

@@ -23,12 +23,20 @@ class Stretch:
 
 
 def load_stretches(
-    context: Context, plan: Plan, stretches: Sequence[Stretch], *, led_in: bool = False
+    context: Context,
+    plan: Plan,
+    stretches: Sequence[Stretch],
+    *,
+    led_in: bool = False,
+    least: int = 0,
 ) -> Block:
-    """Return one block that holds every stretch, and before it what scoring looks back at."""
+    """Return one block that holds every stretch, and before it what scoring looks back at.
+
+    That is at least `least` steps; `led_in` is whether detectors with a memory have one of all.
+    """
     start_ms = min(stretch.from_ms for stretch in stretches)
     end_ms = max(stretch.until_ms for stretch in stretches)
-    before = lookback_steps(plan, context.settings, led_in=led_in)
+    before = max(lookback_steps(plan, context.settings, led_in=led_in), least)
     steps = (end_ms - start_ms) // context.step_ms + before
     grid = Grid(start_ms - before * context.step_ms, steps, context.settings.grid.step_s)
     tanks = [plan.tanks[stretch.tank_id] for stretch in stretches]

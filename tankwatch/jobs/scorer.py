@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tankwatch.core.block import Block
 from tankwatch.detectors.base import Detector
 from tankwatch.detectors.streaming import StreamingDetector
+from tankwatch.detectors.trend import UsualRange
 from tankwatch.detectors.view import Judgement
 from tankwatch.quality.stuck import SensorNorms
 
@@ -24,15 +25,29 @@ class Scorer:
     tanks: tuple[str, ...]
     channels: tuple[str, ...]
     norms: SensorNorms | None = None
+    usual: UsualRange | None = None
 
     def norms_of(self, tanks: Sequence[str], channels: Sequence[str]) -> SensorNorms | None:
         """Return what is usual for the sensors of some tanks, None if the version has no norms."""
         if self.norms is None:
             return None
+        rows, columns = self._places(tanks, channels)
+        return self.norms.of(rows, columns)
+
+    def usual_of(self, tanks: Sequence[str], channels: Sequence[str]) -> UsualRange | None:
+        """Return what some tanks usually reach, None if the version has learned no ranges."""
+        if self.usual is None:
+            return None
+        rows, columns = self._places(tanks, channels)
+        return self.usual.of(rows, columns)
+
+    def _places(
+        self, tanks: Sequence[str], channels: Sequence[str]
+    ) -> tuple[list[int], list[int | None]]:
         place = {name: row for row, name in enumerate(self.tanks)}
         known = {name: column for column, name in enumerate(self.channels)}
         rows = [place.get(name, -1) for name in tanks]
-        return self.norms.of(rows, [known.get(name) for name in channels])
+        return rows, [known.get(name) for name in channels]
 
     def judge(self, block: Block) -> Judgement:
         """Return the judgement of a block; the channels are put in the order of the training."""

@@ -12,6 +12,7 @@ from tankwatch.core.episodes import EpisodeRule, SourceScores
 from tankwatch.core.feedback import apply_factors, factor_row, tank_factors
 from tankwatch.detectors.catalogue import restore_detector
 from tankwatch.detectors.streaming import StreamingDetector
+from tankwatch.detectors.trend import UsualRange
 from tankwatch.detectors.view import Judgement
 from tankwatch.errors import ModelError
 from tankwatch.jobs.context import LOG
@@ -257,12 +258,14 @@ def load_scorer(connection: Connection, champion: Champion) -> Scorer:
         artefact = load_artefact(connection, champion.model_version_id)
         restored = restore_detector(artefact.detector, artefact.manifest, artefact.onnx)
         norms = artefact.manifest.get("sensor_norms")
+        usual = artefact.manifest.get("usual_range")
         scorer = Scorer(
             restored,
             champion.model_version_id,
             tuple(artefact.manifest["tank_names"]),
             tuple(artefact.manifest["channel_names"]),
             SensorNorms.from_json(norms) if norms else None,
+            UsualRange.from_json(usual) if usual else None,
         )
         while len(_SCORERS) >= _MOST_SCORERS:
             _SCORERS.pop(next(iter(_SCORERS)))

@@ -15,6 +15,7 @@ from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import build_detector
 from tankwatch.detectors.forecaster import ForecastingDetector
 from tankwatch.detectors.streaming import StreamingDetector
+from tankwatch.detectors.trend import learn_usual
 from tankwatch.errors import ModelError
 from tankwatch.jobs.contest import Decision, compare_with_champion, held_out_block
 from tankwatch.jobs.context import LOG, Context
@@ -176,6 +177,7 @@ def _artefact(
         "until": from_ms(block.start_ms + block.steps * block.step_ms).isoformat(),
         "left_out_tanks": list(history.left_out),
         "sensor_norms": learn_norms(block).to_json(),
+        "usual_range": learn_usual(block.values, block.mask).to_json(),
         "excluded": [asdict(one) for one in history.excluded[:MOST_LISTED]],
         "excluded_not_listed": max(len(history.excluded) - MOST_LISTED, 0),
         "trained_because": because,

@@ -12,6 +12,8 @@ _SIDE: Final = {
     Symptom.ABOVE_LIMIT: _HIGH,
     Symptom.BELOW_EXPECTED: _LOW,
     Symptom.BELOW_LIMIT: _LOW,
+    Symptom.TO_HIGH_LIMIT: _HIGH,
+    Symptom.TO_LOW_LIMIT: _LOW,
 }
 _BY_QUANTITY: Final = {
     (PRESSURE, _HIGH): (
@@ -37,6 +39,9 @@ _BY_QUANTITY: Final = {
 }
 _OPERATION: Final = "Has the operation of this tank changed: a transfer, heating, mixing, cleaning?"
 _LIMIT: Final = "This is an engineering limit: follow the site's response procedure for it."
+_AHEAD: Final = (
+    "Can what drives it be stopped or slowed in the time that is left: a transfer, heating, gas?"
+)
 _COMPARE: Final = "Compare with the local gauge and with a neighbouring tank in the same service."
 _BY_SYMPTOM: Final = {
     Symptom.UNUSUAL_PATTERN: (
@@ -72,5 +77,7 @@ def check_first(symptom: Symptom, unit: str) -> tuple[str, ...]:
     if symptom in _BY_SYMPTOM:
         return _BY_SYMPTOM[symptom]
     causes = _BY_QUANTITY.get((unit, _SIDE[symptom]), (_OPERATION,))
+    if symptom in {Symptom.TO_HIGH_LIMIT, Symptom.TO_LOW_LIMIT}:
+        return (_AHEAD, *causes, _COMPARE)
     is_limit = symptom in {Symptom.ABOVE_LIMIT, Symptom.BELOW_LIMIT}
     return (_LIMIT, *causes, _COMPARE) if is_limit else (*causes, _COMPARE)

@@ -13,6 +13,7 @@ _RULES = {
     "flat_line": "flat-line rule",
     "stuck": "stuck-sensor rule",
     "stale": "no-readings rule",
+    "time_to_limit": "look ahead to the limits",
 }
 
 

@@ -7,13 +7,15 @@ from zoneinfo import ZoneInfo
 
 from tankwatch.core.incident import Evidence, Incident, MessageKind, Notice, Symptom
 from tankwatch.core.times import human_duration
-from tankwatch.notify import findings, wording
+from tankwatch.notify import ahead, findings, wording
 
 _DIRECTION = {
     Symptom.ABOVE_EXPECTED: 1,
     Symptom.BELOW_EXPECTED: -1,
     Symptom.ABOVE_LIMIT: 1,
     Symptom.BELOW_LIMIT: -1,
+    Symptom.TO_HIGH_LIMIT: 1,
+    Symptom.TO_LOW_LIMIT: -1,
 }
 _BACK_TO_NORMAL = {
     Symptom.ABOVE_EXPECTED: "back to expected",
@@ -23,6 +25,8 @@ _BACK_TO_NORMAL = {
     Symptom.DECOUPLED: "back with its other channels",
     Symptom.ABOVE_LIMIT: "back within limits",
     Symptom.BELOW_LIMIT: "back within limits",
+    Symptom.TO_HIGH_LIMIT: "no longer heads for its limit",
+    Symptom.TO_LOW_LIMIT: "no longer heads for its limit",
     Symptom.FLAT_LINE: "moves again",
     Symptom.STALE: "readings are back",
 }
@@ -69,6 +73,8 @@ def headline(notice: Notice) -> str:
     if notice.kind is MessageKind.ALL_CLEAR:
         return f"{name} {_BACK_TO_NORMAL[incident.symptom]}"
     over = " (over)" if incident.ended_at is not None else ""
+    if incident.outlook is not None and incident.symptom in ahead.SYMPTOMS:
+        return f"{name} {ahead.headline(incident.outlook)}{over}"
     return f"{name} {wording.SYMPTOM_WORDS[incident.symptom]}{over}"
 
 
@@ -136,16 +142,18 @@ def _alarm(case: _Case) -> str:
             return f"{case.name} {verb} {case.how_long}: {_judgement(case)}."
         case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
             return _alarm_limit(case)
+        case Symptom.TO_HIGH_LIMIT | Symptom.TO_LOW_LIMIT:
+            told = ahead.warning(
+                case.incident, case.evidence, clock=case.clock, how_long=case.how_long
+            )
+            return f"{case.name} {told}."
         case Symptom.FLAT_LINE:
             verb = "did not move" if case.is_over else "has not moved"
             return f"{case.name} {verb} {case.how_long}{_stuck_at(case)}."
         case Symptom.STALE:
-            if case.is_over:
-                return f"{case.name} sent no reading {case.how_long}."
-            return (
-                f"{case.name} has sent no reading {case.how_long}: it is not watched until "
-                f"readings return."
-            )
+            verb = "sent no reading" if case.is_over else "has sent no reading"
+            so = "" if case.is_over else ": it is not watched until readings return"
+            return f"{case.name} {verb} {case.how_long}{so}."
 
 
 def _alarm_expected(case: _Case) -> str:
@@ -184,6 +192,8 @@ def _now_and_before(case: _Case) -> tuple[str, str]:
             finding = _worst(case)
             worst = f", at worst {_plain_value(case, finding)}" if finding is not None else ""
             return "has been back within its limits", f"it was {_limit(case, finding)} {was}{worst}"
+        case Symptom.TO_HIGH_LIMIT | Symptom.TO_LOW_LIMIT:
+            return "has not been heading for its limit", f"it was {was}"
         case Symptom.FLAT_LINE:
             return "has moved again", f"it had not moved {was}"
         case Symptom.STALE:

@@ -16,6 +16,8 @@ SYMPTOM_WORDS: Final = {
     Symptom.DECOUPLED: "parted from its other channels",
     Symptom.ABOVE_LIMIT: "above high limit",
     Symptom.BELOW_LIMIT: "below low limit",
+    Symptom.TO_HIGH_LIMIT: "heading for its high limit",
+    Symptom.TO_LOW_LIMIT: "heading for its low limit",
     Symptom.FLAT_LINE: "flat line",
     Symptom.STALE: "no readings",
 }

@@ -1,6 +1,7 @@
 """Incidents and each change of their state."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     String,
+    Text,
     insert,
     or_,
     select,
@@ -22,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.core.incident import Incident, IncidentState, Nature, Severity, Symptom
 from tankwatch.core.lifecycle import IncidentEvent, next_state
+from tankwatch.core.outlook import Outlook
 from tankwatch.errors import UsageError
 from tankwatch.store.base import Base, RowId, UtcTime
 from tankwatch.store.plant import ChannelRow, SiteRow, TankRow
@@ -55,6 +58,7 @@ class IncidentRow(Base):
     peak_score: Mapped[float] = mapped_column(Float(53))
     historical: Mapped[bool] = mapped_column(Boolean)
     nature: Mapped[str] = mapped_column(String(12), server_default=Nature.PROCESS.value)
+    outlook: Mapped[str | None] = mapped_column(Text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Opening:
     peak_score: float
     historical: bool
     nature: Nature = Nature.PROCESS
+    outlook: Outlook | None = None
 
     @property
     def uid(self) -> str:
@@ -113,6 +118,7 @@ def open_incident(connection: Connection, opening: Opening, *, reason: str) -> i
         "peak_score": opening.peak_score,
         "historical": opening.historical,
         "nature": opening.nature.value,
+        "outlook": _dump(opening.outlook),
     }
     made = insert(IncidentRow).values(row).returning(IncidentRow.incident_id)
     key = connection.execute(made).scalar_one()
@@ -182,6 +188,12 @@ def raise_peak(connection: Connection, incident_id: int, peak_score: float) -> N
     connection.execute(change.values(peak_score=peak_score))
 
 
+def set_outlook(connection: Connection, incident_id: int, outlook: Outlook) -> None:
+    """Store the limit ahead that an incident that goes on warned of last."""
+    change = update(IncidentRow).where(IncidentRow.incident_id == incident_id)
+    connection.execute(change.values(outlook=_dump(outlook)))
+
+
 def load_uid(connection: Connection, incident_id: int) -> str:
     """Return the stable name of an incident."""
     query = select(IncidentRow.uid).where(IncidentRow.incident_id == incident_id)
@@ -233,6 +245,10 @@ def load_incidents(
     return [_stored(row) for row in connection.execute(query)]
 
 
+def _dump(outlook: Outlook | None) -> str | None:
+    return None if outlook is None else json.dumps(outlook.to_json())
+
+
 def _stored(row: Any) -> StoredIncident:
     incident = Incident(
         uid=row.uid,
@@ -250,6 +266,7 @@ def _stored(row: Any) -> StoredIncident:
         peak_score=row.peak_score,
         historical=row.historical,
         nature=Nature(row.nature),
+        outlook=Outlook.from_json(json.loads(row.outlook)) if row.outlook else None,
     )
     return StoredIncident(
         incident_id=row.incident_id,

@@ -47,6 +47,7 @@ class TankRow(Base):
     name: Mapped[str] = mapped_column(String(120), unique=True)
     pressure_reference: Mapped[str] = mapped_column(String(8), default="gauge")
     created_at: Mapped[datetime] = mapped_column(UtcTime)
+    response_s: Mapped[float | None] = mapped_column(Float(53))
 
 
 class ChannelRow(Base):
@@ -74,11 +75,15 @@ class ChannelLimitRow(Base):
 
 @dataclass(frozen=True, slots=True)
 class Tank:
-    """A tank as the rest of the program knows it."""
+    """A tank as the rest of the program knows it.
+
+    `response_s` is the time in which somebody can act on it, None for the settings' time.
+    """
 
     tank_id: int
     name: str
     site: str
+    response_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def check_channel_name(name: str) -> str:
 def load_tanks(connection: Connection) -> list[Tank]:
     """Return every tank, by name."""
     query = (
-        select(TankRow.tank_id, TankRow.name, SiteRow.name)
+        select(TankRow.tank_id, TankRow.name, SiteRow.name, TankRow.response_s)
         .join(SiteRow, SiteRow.site_id == TankRow.site_id)
         .order_by(TankRow.name)
     )
@@ -169,6 +174,12 @@ def set_limits(
         if not connection.execute(update(ChannelLimitRow).where(*where).values(values)).rowcount:
             row = {"tank_id": tank_id, "channel_id": channel_id, **values}
             connection.execute(insert(ChannelLimitRow), row)
+
+
+def set_response(connection: Connection, tank_id: int, response_s: float | None) -> None:
+    """Store the time in which somebody can act on a tank; None takes the settings'."""
+    change = update(TankRow).where(TankRow.tank_id == tank_id)
+    connection.execute(change.values(response_s=response_s))
 
 
 def load_limits(

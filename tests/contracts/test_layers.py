@@ -11,6 +11,7 @@ PACKAGE = ROOT / "tankwatch"
 
 BASE = {
     "settings",
+    "settings_ahead",
     "settings_section",
     "settings_serve",
     "settings_sources",

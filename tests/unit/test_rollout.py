@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tankwatch.detectors.forecaster import LSTMForecaster
-from tankwatch.detectors.rollout import sample_paths, time_to_limit
+from tankwatch.detectors.rollout import sample_fleet, sample_paths, time_to_limit
 
 STEPS, LEARNED, HORIZON = 2400, 2000, 20
 
@@ -50,3 +50,16 @@ def test_the_time_to_a_limit_is_that_of_the_first_crossing() -> None:
     never = time_to_limit(paths, 9.0, above=True)
     assert (never.share, never.earliest, never.latest) == (0.0, None, None)
     assert time_to_limit(-paths, -2.0, above=False).share == 0.75
+
+
+def test_a_fleet_is_drawn_as_each_tank_alone(
+    fitted: tuple[LSTMForecaster, np.ndarray[tuple[int, ...], np.dtype[np.float64]]],
+) -> None:
+    detector, values = fitted
+    known = values[[2, 0], LEARNED - 300 : LEARNED]
+    mask = np.ones(known.shape, dtype=bool)
+    both = sample_fleet(detector, known, mask, places=np.array([2, 0]), horizon=10, paths=20)
+    assert both.shape == (2, 20, 10, 2)
+    for index, place in enumerate((2, 0)):
+        alone = sample_paths(detector, known[index], mask[index], place=place, horizon=10, paths=20)
+        np.testing.assert_allclose(both[index], alone, rtol=1e-4)
