@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from tankwatch import clock
 from tankwatch.core.block import Block, Grid
 from tankwatch.settings import Settings
 from tankwatch.shaping.grid import to_block
-from tankwatch.store.engine import Engine, reading, writing
+from tankwatch.store.engine import Engine, writing
+from tankwatch.store.fleet import load_fleet
 from tankwatch.store.plant import Channel, Tank
-from tankwatch.store.readings import load_readings
 from tankwatch.store.runs import JobRun, Outcome, finish_run, start_run
 
 LOG = structlog.get_logger("tankwatch")
@@ -76,11 +77,16 @@ def load_block(
     early = Grid(grid.start_ms - fill * context.step_ms, grid.steps + fill, grid.step_s)
     names = tuple(channel.name for channel in channels)
     ids = [tank.tank_id for tank in tanks]
-    with reading(context.engine) as connection:
-        rows = load_readings(connection, ids, names, from_ms=early.start_ms, until_ms=early.end_ms)
-    order = np.argsort(ids)
+    rows = load_fleet(
+        context.engine,
+        ids,
+        names,
+        from_ms=early.start_ms,
+        until_ms=early.end_ms,
+        expected=len(ids) * early.steps,
+    )
     block = to_block(
-        order[np.searchsorted(np.array(ids)[order], rows.tank_id)],
+        _places(ids, rows.tank_id),
         rows.observed_ms,
         rows.values,
         tanks=tuple(tank.name for tank in tanks),
@@ -89,3 +95,10 @@ def load_block(
         max_fill_steps=fill,
     )
     return block.between(fill, early.steps)
+
+
+def _places(ids: Sequence[int], tank_id: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each of `tank_id` stands in `ids`; ids are small numbers, so a table does."""
+    table = np.zeros(max(ids, default=0) + 1, dtype=np.int64)
+    table[ids] = np.arange(len(ids))
+    return table[tank_id]

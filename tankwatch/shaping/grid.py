@@ -45,19 +45,26 @@ def to_block(
     inside = (position >= 0) & (position < grid.steps)
     slot = tank_index[inside] * np.int64(grid.steps) + position[inside]
     offered = values[inside]
-    block = np.empty((len(tanks) * grid.steps, len(channels)))
+    block = np.full((len(tanks) * grid.steps, len(channels)), np.nan)
     for channel in range(len(channels)):
         known = ~np.isnan(offered[:, channel])
-        slots, column = slot[known], offered[known, channel]
-        count = np.bincount(slots, minlength=block.shape[0])
-        # Summed from the least value up, so that the mean does not depend on the order of arrival.
-        order = np.argsort(column) if count.max(initial=0) > 1 else slice(None)
-        total = np.bincount(slots[order], weights=column[order], minlength=block.shape[0])
-        block[:, channel] = np.divide(
-            total, count, out=np.full(block.shape[0], np.nan), where=count > 0
-        )
+        _put_means(block[:, channel], slot[known], offered[known, channel])
     held, mask = hold_last(block.reshape(shape), max_fill_steps)
     return Block(tanks, channels, grid.start_ms, grid.step_s, held, mask)
+
+
+def _put_means(
+    column: NDArray[np.float64], slots: NDArray[np.int64], values: NDArray[np.float64]
+) -> None:
+    """Write the mean of the values of each slot into `column`."""
+    count = np.bincount(slots, minlength=column.size)
+    if count.max(initial=0) <= 1:
+        column[slots] = values
+        return
+    # Summed from the least value up, so that the mean does not depend on the order of arrival.
+    order = np.argsort(values)
+    total = np.bincount(slots[order], weights=values[order], minlength=column.size)
+    np.divide(total, count, out=column, where=count > 0)
 
 
 def hold_last(
@@ -69,7 +76,10 @@ def hold_last(
         values: float64 (tanks, steps, channels), NaN where nothing was read.
         max_fill_steps: steps after a reading for which it is held.
     """
-    last = last_known(~np.isnan(values))
+    known = ~np.isnan(values)
+    if known.all():
+        return values, known
+    last = last_known(known)
     age = np.arange(values.shape[1])[None, :, None] - last
     mask = (last >= 0) & (age <= max_fill_steps)
     held = np.take_along_axis(values, np.maximum(last, 0), axis=1)
