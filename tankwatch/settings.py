@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tankwatch.settings_ahead import LimitAhead
+from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
@@ -39,26 +40,6 @@ class Database(Section):
     )
     busy_timeout_s: float = _setting(
         30.0, "How long a write waits for another on SQLite.", unit="s", gt=0, le=600
-    )
-
-
-class ChannelRules(Section):
-    """What one channel measures and what is plainly wrong for it."""
-
-    unit: str = _setting("", "Canonical unit: kPa (gauge) for pressure, degC for temperature.")
-    low: float | None = _setting(None, "Engineering low limit; leave out for none.", unit="channel")
-    high: float | None = _setting(
-        None, "Engineering high limit; leave out for none.", unit="channel"
-    )
-    flat_steps: int | None = _setting(
-        240,
-        "Steps without movement that make a flat line; leave out to switch off.",
-        unit="steps",
-        ge=2,
-        le=100_000,
-    )
-    flat_tolerance: float = _setting(
-        0.0, "Movement up to this much counts as none.", unit="channel", ge=0
     )
 
 
@@ -233,12 +214,6 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least level shown.")
     format: Literal["console", "json"] = _setting("console", "For people or for machines.")
-
-
-DEFAULT_CHANNELS = {
-    "pressure": ChannelRules(unit="kPa"),
-    "temperature": ChannelRules(unit="degC"),
-}
 
 
 class Settings(BaseSettings):

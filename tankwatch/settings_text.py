@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from tankwatch.settings import DEFAULT_CHANNELS, PREFIX, ChannelRules, Settings
+from tankwatch.settings import PREFIX, Settings
+from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
 
 _BOUNDS = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"))
 

@@ -201,6 +201,12 @@ _BY_RULE = {
     "flat_line": Symptom.FLAT_LINE,
     "stuck": Symptom.FLAT_LINE,
     "stale": Symptom.STALE,
+    "out_of_range": Symptom.OUT_OF_RANGE,
+    "rate": Symptom.SPIKE,
+    "noise_burst": Symptom.NOISE,
+    "noise_collapse": Symptom.QUIET,
+    "chattering": Symptom.CHATTERING,
+    "limit_chatter": Symptom.CHATTERING,
 }
 
 

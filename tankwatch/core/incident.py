@@ -35,10 +35,18 @@ class Symptom(StrEnum):
     UNUSUAL_PATTERN = "unusual_pattern"
     UNUSUAL_STAY = "unusual_stay"
     DECOUPLED = "decoupled"
+    SPIKE = "spike"
+    STEP = "step"
+    DRIFT = "drift"
+    NOISE = "noise"
+    QUIET = "quiet"
+    OSCILLATION = "oscillation"
+    CHATTERING = "chattering"
     ABOVE_LIMIT = "above_limit"
     BELOW_LIMIT = "below_limit"
     TO_HIGH_LIMIT = "to_high_limit"
     TO_LOW_LIMIT = "to_low_limit"
+    OUT_OF_RANGE = "out_of_range"
     FLAT_LINE = "flat_line"
     STALE = "stale"
 
@@ -72,8 +80,7 @@ class Incident:
 
     Attributes:
         uid: stable name, the same however often the same readings are processed.
-        detector: what opened it: a detector's name, or that of a rule: ``limit``, ``flat_line``,
-            ``stuck``, ``stale`` or ``time_to_limit``.
+        detector: what opened it: a detector's name, or that of a rule, as ``limit`` or ``stuck``.
         channel: channel that contributed most.
         share: contribution of `channel` to the evidence, 0 to 1.
         symptom: what the tank does.

@@ -13,6 +13,7 @@ class Why(StrEnum):
     NOT_A_FAULT = "not a fault"
     MAINTENANCE = "maintenance"
     BEYOND_LIMITS = "beyond limits"
+    OUT_OF_RANGE = "beyond the instrument's range"
     FLAT_LINE = "flat line"
     NEW_TANK = "start of the tank's life"
 

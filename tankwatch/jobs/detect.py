@@ -29,8 +29,8 @@ from tankwatch.jobs.scoring import (
     load_plan,
     sources_of,
     stale_steps,
-    without_bad,
 )
+from tankwatch.jobs.sensors import without_bad
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.scores import load_states, store_scores, store_states

@@ -11,7 +11,7 @@ from tankwatch.core.block import Block
 from tankwatch.core.stretches import Stretch, Why
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.jobs.scoring import Plan, channel_rules, limits_of
-from tankwatch.quality.rules import check_flat_line, check_limits
+from tankwatch.quality.rules import check_flat_line, check_limits, check_range
 from tankwatch.settings import Settings
 from tankwatch.store.plant import Tank
 from tankwatch.store.watermarks import Watermark
@@ -44,7 +44,8 @@ def exclude(
     """Return for each reason what it leaves out, bool (tanks, steps, channels or 1 for all).
 
     What an operator called no fault is learned from even while an incident is open; what one
-    confirmed never is.  Readings beyond their limits and flat lines are left out whoever says what.
+    confirmed never is.  Readings beyond their limits or their range and flat lines are left out
+    whoever says what.
 
     Args:
         block: all there is.
@@ -64,6 +65,7 @@ def exclude(
     low, high = limits_of(plan, settings, [tank.tank_id for tank in tanks])
     left_out[Why.BEYOND_LIMITS] = np.nan_to_num(check_limits(block, low, high).score) >= 1.0
     rules = channel_rules(plan.channels, settings)
+    left_out[Why.OUT_OF_RANGE] = np.nan_to_num(check_range(block, rules).score) >= 1.0
     flat = np.nan_to_num(check_flat_line(block, rules).score) >= 1.0
     for channel, rule in enumerate(rules):
         _reach_back(flat[:, :, channel], rule.flat_steps or 1)

@@ -117,7 +117,7 @@ def describe(
         raised_at=raised_at,
         peak_score=event.peak,
         historical=historical or is_old,
-        nature=nature_of(event.symptom, planned=planned),
+        nature=nature_of(event.symptom, event.source, planned=planned),
     )
 
 

@@ -19,8 +19,8 @@ from tankwatch.jobs.scoring import (
     judge_rules,
     lookback_steps,
     sources_of,
-    without_bad,
 )
+from tankwatch.jobs.sensors import without_bad
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.incidents import apply_event, has_incident_between, open_incident

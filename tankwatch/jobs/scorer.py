@@ -11,7 +11,7 @@ from tankwatch.detectors.base import Detector
 from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.trend import UsualRange
 from tankwatch.detectors.view import Judgement
-from tankwatch.quality.stuck import SensorNorms
+from tankwatch.quality.norms import SensorNorms
 
 Floats = NDArray[np.float64]
 

@@ -17,6 +17,8 @@ from tankwatch.detectors.view import Judgement
 from tankwatch.errors import ModelError
 from tankwatch.jobs.context import LOG
 from tankwatch.jobs.scorer import Scorer
+from tankwatch.jobs.sensors import SENSOR_CONTEXT, judge_sensors
+from tankwatch.quality.norms import SensorNorms
 from tankwatch.quality.rules import (
     ChannelRule,
     RuleVerdict,
@@ -25,9 +27,8 @@ from tankwatch.quality.rules import (
     check_stale,
     context_steps,
 )
-from tankwatch.quality.stuck import NAME as STUCK
-from tankwatch.quality.stuck import SensorNorms, check_stuck
 from tankwatch.settings import Settings
+from tankwatch.settings_channels import ChannelRules
 from tankwatch.store.champions import Champion, find_champion, find_shadows
 from tankwatch.store.engine import Connection, Engine, reading
 from tankwatch.store.operators import load_labelled_alarms
@@ -36,8 +37,8 @@ from tankwatch.store.registry import load_artefact
 
 Floats = NDArray[np.float64]
 
+_DELAYED = ("limit", "out_of_range")
 AT_ONCE = EpisodeRule(on_delay=1, off_delay=10, deadband=0.0)
-_UNUSABLE = (STUCK, "flat_line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def lookback_steps(plan: Plan, settings: Settings, *, led_in: bool = False) -> i
         for scorer in plan.scorers
         if not (led_in and isinstance(scorer.detector, StreamingDetector))
     ]
-    return max([rules, *lookers])
+    return max([rules, SENSOR_CONTEXT, *lookers])
 
 
 def stale_steps(settings: Settings) -> int:
@@ -133,11 +134,22 @@ def channel_rules(channels: Sequence[Channel], settings: Settings) -> list[Chann
     """Return what is plainly wrong for each channel; one that is not declared has no rules."""
     declared = settings.channels
     return [
-        ChannelRule(declared[channel.name].flat_steps, declared[channel.name].flat_tolerance)
+        _rule_of(declared[channel.name])
         if channel.name in declared
-        else ChannelRule(None, 0.0)
+        else ChannelRule(None, 0.0, watch_noise=False)
         for channel in channels
     ]
+
+
+def _rule_of(rules: ChannelRules) -> ChannelRule:
+    return ChannelRule(
+        rules.flat_steps,
+        rules.flat_tolerance,
+        rules.range_low,
+        rules.range_high,
+        rules.most_per_minute,
+        rules.watch_noise,
+    )
 
 
 def judge_rules(
@@ -157,18 +169,8 @@ def judge_rules(
         check_flat_line(block, rules),
     ]
     norms = plan.primary.norms_of(block.tanks, block.channels) if plan.primary else None
-    if norms is not None:
-        verdicts.append(check_stuck(block, norms, [rule.flat_steps for rule in rules]))
-    return verdicts
-
-
-def without_bad(block: Block, verdicts: Sequence[RuleVerdict]) -> Block:
-    """Return a block in which the detectors do not see what a sensor repeats."""
-    bad = np.zeros(block.mask.shape, dtype=bool)
-    for verdict in verdicts:
-        if verdict.name in _UNUSABLE:
-            bad |= np.nan_to_num(verdict.score) >= 1.0
-    return replace(block, mask=block.mask & ~bad)
+    # The sensor first: of two rules that flag the same step, the first opens the incident.
+    return judge_sensors(block, rules, norms, low=low, high=high) + verdicts
 
 
 def limits_of(
@@ -224,7 +226,7 @@ def _rule_source(verdict: RuleVerdict, row: int, new: slice, settings: Settings)
     steps = np.arange(filled.shape[0])
     worst = np.where(known.any(axis=1), filled[steps, channel], np.nan)
     rule = AT_ONCE
-    if verdict.name == "limit":
+    if verdict.name in _DELAYED:
         rule = EpisodeRule(settings.detect.on_delay_steps, settings.detect.off_delay_steps, 0.0)
     return SourceScores(
         verdict.name,

@@ -22,7 +22,7 @@ from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.exclusions import MOST_LISTED
 from tankwatch.jobs.history import History, load_history
 from tankwatch.models.child import Progress
-from tankwatch.quality.stuck import learn_norms
+from tankwatch.quality.norms import learn_norms
 from tankwatch.shaping.windows import split_time, window_validity
 from tankwatch.store.champions import find_champion, promote_over
 from tankwatch.store.engine import reading, writing

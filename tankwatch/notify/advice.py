@@ -59,6 +59,46 @@ _BY_SYMPTOM: Final = {
         _OPERATION,
         "Is a probe out of its thermowell, or an impulse line blocked?",
     ),
+    Symptom.SPIKE: (
+        "Is a plug, terminal or cable loose, or is water in the junction box? Touch it and watch.",
+        "Does a radio, a drive or lightning disturb the signal? Compare the times.",
+        _COMPARE,
+    ),
+    Symptom.STEP: (
+        "Was the transmitter calibrated, swapped or re-ranged at that minute? Ask maintenance.",
+        "Does the local gauge show the jump? If not, trust the gauge and not this reading.",
+        "If it does: was a valve, a vent or a hatch opened or shut at that minute?",
+    ),
+    Symptom.DRIFT: (
+        "Does the local gauge show it too? If not, the transmitter drifts: have it calibrated.",
+        "Does a regulator creep, or a valve pass a little more each hour?",
+        "Is the impulse line filling with liquid, or the probe fouled?",
+    ),
+    Symptom.NOISE: (
+        "Check the transmitter's cable, screen and earthing, and its terminals for water.",
+        "Is its damping switched off, or is liquid moving in the impulse line?",
+        _COMPARE,
+    ),
+    Symptom.QUIET: (
+        "Has somebody set a damping or a filter on the transmitter or in the control system?",
+        "Is the impulse line blocked or shut in, or is the probe out of its thermowell?",
+        "Compare with the local gauge; until it lives again, trust the gauge.",
+    ),
+    Symptom.OSCILLATION: (
+        "Does a regulator or controller hunt? Look at its output and at the valve.",
+        "Does the vent lift and reseat again and again? Listen at the tank.",
+        "Is a pump or compressor nearby starting and stopping?",
+    ),
+    Symptom.CHATTERING: (
+        "Is a contact or cable loose? Two levels and nothing between is a wire, not a tank.",
+        "Does it stand at its limit? Then follow the procedure of that limit.",
+        "Do two sources write to this tag?",
+    ),
+    Symptom.OUT_OF_RANGE: (
+        "Is the loop open or shorted? Measure its current at the terminals.",
+        "Does the range in the control system fit the one of the transmitter?",
+        "Until it is mended, watch this tank by its local gauge.",
+    ),
     Symptom.FLAT_LINE: (
         "Is the transmitter alive? A hung device or gateway repeats its last value.",
         "Is the impulse line or the vent blocked, frozen or shut in?",

@@ -8,14 +8,6 @@ from tankwatch.core.times import human_duration
 from tankwatch.notify import wording
 from tankwatch.notify.findings import Finding, as_of, latest_findings
 
-_RULES = {
-    "limit": "limit rule",
-    "flat_line": "flat-line rule",
-    "stuck": "stuck-sensor rule",
-    "stale": "no-readings rule",
-    "time_to_limit": "look ahead to the limits",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -81,7 +73,7 @@ def reading_lines(notice: Notice, evidence: Evidence, zone: ZoneInfo) -> list[Re
 
 
 def _found_by(detector: str) -> str:
-    return _RULES.get(detector, f"{wording.channel_label(detector)} detector")
+    return wording.RULE_WORDS.get(detector, f"{wording.channel_label(detector)} detector")
 
 
 def _value(finding: Finding) -> str:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from tankwatch.core.incident import Evidence, Incident, MessageKind, Notice, Symptom
 from tankwatch.core.times import human_duration
 from tankwatch.notify import ahead, findings, wording
+from tankwatch.notify.phrases import BACK_TO_NORMAL, PHRASES
 
 _DIRECTION = {
     Symptom.ABOVE_EXPECTED: 1,
@@ -16,19 +16,6 @@ _DIRECTION = {
     Symptom.BELOW_LIMIT: -1,
     Symptom.TO_HIGH_LIMIT: 1,
     Symptom.TO_LOW_LIMIT: -1,
-}
-_BACK_TO_NORMAL = {
-    Symptom.ABOVE_EXPECTED: "back to expected",
-    Symptom.BELOW_EXPECTED: "back to expected",
-    Symptom.UNUSUAL_PATTERN: "back to its usual pattern",
-    Symptom.UNUSUAL_STAY: "moving again",
-    Symptom.DECOUPLED: "back with its other channels",
-    Symptom.ABOVE_LIMIT: "back within limits",
-    Symptom.BELOW_LIMIT: "back within limits",
-    Symptom.TO_HIGH_LIMIT: "no longer heads for its limit",
-    Symptom.TO_LOW_LIMIT: "no longer heads for its limit",
-    Symptom.FLAT_LINE: "moves again",
-    Symptom.STALE: "readings are back",
 }
 
 
@@ -71,7 +58,7 @@ def headline(notice: Notice) -> str:
     incident = notice.incident
     name = _name(incident)
     if notice.kind is MessageKind.ALL_CLEAR:
-        return f"{name} {_BACK_TO_NORMAL[incident.symptom]}"
+        return f"{name} {BACK_TO_NORMAL[incident.symptom]}"
     over = " (over)" if incident.ended_at is not None else ""
     if incident.outlook is not None and incident.symptom in ahead.SYMPTOMS:
         return f"{name} {ahead.headline(incident.outlook)}{over}"
@@ -110,36 +97,10 @@ def _true_start(notice: Notice, evidence: Evidence) -> datetime:
     return incident.started_at
 
 
-# An alarm that is over and one that stands; then what is so again, and what was before.
-_UNUSUAL: Final = {
-    Symptom.UNUSUAL_PATTERN: (
-        "moved in a way its model does not know",
-        "has been moving in a way its model does not know",
-        "has moved as its model expects",
-        "its pattern was unusual",
-    ),
-    Symptom.UNUSUAL_STAY: (
-        "was flagged for standing at a level that it usually only passes",
-        "is flagged for standing at a level that it usually only passes",
-        "has moved on",
-        "it was flagged for standing at an unusual level",
-    ),
-    Symptom.DECOUPLED: (
-        "did not go with the other channels as usual",
-        "has not gone with the other channels as usual",
-        "has gone with the other channels again",
-        "it had parted from them",
-    ),
-}
-
-
 def _alarm(case: _Case) -> str:
     match case.incident.symptom:
         case Symptom.ABOVE_EXPECTED | Symptom.BELOW_EXPECTED:
             return _alarm_expected(case)
-        case Symptom.UNUSUAL_PATTERN | Symptom.UNUSUAL_STAY | Symptom.DECOUPLED:
-            verb = _UNUSUAL[case.incident.symptom][0 if case.is_over else 1]
-            return f"{case.name} {verb} {case.how_long}: {_judgement(case)}."
         case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
             return _alarm_limit(case)
         case Symptom.TO_HIGH_LIMIT | Symptom.TO_LOW_LIMIT:
@@ -154,6 +115,10 @@ def _alarm(case: _Case) -> str:
             verb = "sent no reading" if case.is_over else "has sent no reading"
             so = "" if case.is_over else ": it is not watched until readings return"
             return f"{case.name} {verb} {case.how_long}{so}."
+        case symptom:
+            phrases = PHRASES[symptom]
+            verb = phrases.was if case.is_over else phrases.is_now
+            return f"{case.name} {verb} {case.how_long}: {_judgement(case)}."
 
 
 def _alarm_expected(case: _Case) -> str:
@@ -185,9 +150,6 @@ def _now_and_before(case: _Case) -> tuple[str, str]:
         case Symptom.ABOVE_EXPECTED | Symptom.BELOW_EXPECTED:
             side = _side_word(case.incident.symptom)
             return "has been back to what its model expects", f"it was {side} {was}, {score}"
-        case Symptom.UNUSUAL_PATTERN | Symptom.UNUSUAL_STAY | Symptom.DECOUPLED:
-            now, before = _UNUSUAL[case.incident.symptom][2:]
-            return now, f"{before} {was}, {score}"
         case Symptom.ABOVE_LIMIT | Symptom.BELOW_LIMIT:
             finding = _worst(case)
             worst = f", at worst {_plain_value(case, finding)}" if finding is not None else ""
@@ -198,9 +160,15 @@ def _now_and_before(case: _Case) -> tuple[str, str]:
             return "has moved again", f"it had not moved {was}"
         case Symptom.STALE:
             return "has sent readings again", f"there was none {was}"
+        case symptom:
+            told = PHRASES[symptom]
+            how = "" if case.incident.detector in wording.RULE_WORDS else f", {score}"
+            return told.again, f"{told.before} {was}{how}"
 
 
 def _judgement(case: _Case) -> str:
+    if case.incident.detector in wording.RULE_WORDS:
+        return f"found by the {wording.RULE_WORDS[case.incident.detector]}"
     channel = wording.channel_label(case.incident.channel)
     share = wording.percent(case.incident.share)
     return f"peak score {_score(case)}; {channel} contributes {share}"

@@ -1,4 +1,4 @@
-"""Limit, flat-line and stale rules: 1.0 and above is a violation, further above is worse.
+"""Limit, range, flat-line and stale rules: 1.0 and above is a violation, further above is worse.
 
 Each rule looks back only, and tells from a block alone what it tells from a longer one, if the
 block begins `context_steps` before the steps that matter.
@@ -22,14 +22,16 @@ class RuleVerdict:
     """What a rule says of a block.
 
     Attributes:
-        name: ``limit``, ``flat_line`` or ``stale``.
+        name: of the rule.
         score: float64 (tanks, steps, channels), 1.0 and above is a violation, NaN where unknown.
         direction: int64, same shape, +1 above, -1 below, 0 neither.
+        bad: bool, same shape, readings that no detector may see; None for none.
     """
 
     name: str
     score: Scores
     direction: NDArray[np.int64]
+    bad: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class ChannelRule:
 
     flat_steps: int | None
     flat_tolerance: float
+    range_low: float | None = None
+    range_high: float | None = None
+    most_per_minute: float | None = None
+    watch_noise: bool = True
 
 
 def context_steps(rules: Sequence[ChannelRule], stale_steps: int) -> int:
@@ -66,6 +72,21 @@ def check_limits(block: Block, low: Scores, high: Scores) -> RuleVerdict:
     return RuleVerdict("limit", np.where(block.mask, score, np.nan), direction)
 
 
+def check_range(block: Block, rules: Sequence[ChannelRule]) -> RuleVerdict:
+    """Return how far readings are beyond the range of their instrument, scored as limits are.
+
+    No tank is there: it is the instrument, its wire or the scaling that is wrong (NAMUR NE 43 keeps
+    signals beyond the range for that), so the reading is hidden from the detectors.
+    """
+    low = np.array([np.nan if rule.range_low is None else rule.range_low for rule in rules])
+    high = np.array([np.nan if rule.range_high is None else rule.range_high for rule in rules])
+    shape = (len(block.tanks), len(rules))
+    found = check_limits(block, np.broadcast_to(low, shape), np.broadcast_to(high, shape))
+    return RuleVerdict(
+        "out_of_range", found.score, found.direction, np.nan_to_num(found.score) >= 1.0
+    )
+
+
 def check_flat_line(block: Block, rules: Sequence[ChannelRule]) -> RuleVerdict:
     """Return 1 where a channel has not moved for its `flat_steps`, else 0.
 
@@ -88,7 +109,8 @@ def check_flat_line(block: Block, rules: Sequence[ChannelRule]) -> RuleVerdict:
         with np.errstate(invalid="ignore"):  # infinite where nothing is known
             flat = enough & full & (highest - lowest <= rule.flat_tolerance)
         score[:, :, channel] = np.where(known, flat, np.nan)
-    return RuleVerdict("flat_line", score, np.zeros(score.shape, dtype=np.int64))
+    flagged = np.nan_to_num(score) >= 1.0
+    return RuleVerdict("flat_line", score, np.zeros(score.shape, dtype=np.int64), flagged)
 
 
 def check_stale(block: Block, stale_steps: int, seen_before: NDArray[np.bool_]) -> RuleVerdict:

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "tankwatch"
 BASE = {
     "settings",
     "settings_ahead",
+    "settings_channels",
     "settings_section",
     "settings_serve",
     "settings_sources",

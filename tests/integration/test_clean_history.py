@@ -34,12 +34,13 @@ def step_of(moment: str) -> int:
 
 
 def test_what_was_left_out_is_stored_with_the_version(engine: Engine, tmp_path: Path) -> None:
-    rules = {"pressure": {"high": 2.0}, "temperature": {"flat_steps": 60}}
+    rules = {"pressure": {"high": 2.0, "range_high": 5.0}, "temperature": {"flat_steps": 60}}
     train_settings = {"settle_hours": 2.0, "min_steps": 300}
     context = make_context(engine, make_settings(tmp_path, channels=rules, train=train_settings))
     values = quiet_values(4, 1200)
     values[0, 300:320, 0] = 2.5
     values[1, 500:600, 1] = 15.0
+    values[1, 200, 0] = 6.0
     values[3, :400] = np.nan
     store(engine, values, slice(0, 1200))
     say_fault(engine, 3, 700, 720)
@@ -54,6 +55,8 @@ def test_what_was_left_out_is_stored_with_the_version(engine: Engine, tmp_path: 
     ]
     assert found == [
         ("TK-1", 300, 320, Why.BEYOND_LIMITS),
+        ("TK-2", 200, 201, Why.BEYOND_LIMITS),
+        ("TK-2", 200, 201, Why.OUT_OF_RANGE),
         ("TK-2", 500, 600, Why.FLAT_LINE),
         ("TK-3", 100, 111, Why.MAINTENANCE),
         ("TK-3", 700, 721, Why.REAL_FAULT),

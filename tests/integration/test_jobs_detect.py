@@ -15,6 +15,7 @@ from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.incidents import StoredIncident
 from tankwatch.store.operators import MaintenanceRow
 from tankwatch.store.outbox import load_messages
+from tankwatch.store.transitions import load_transitions
 from tankwatch.store.watermarks import claim, load_dirty_windows, load_watermarks
 from tests.integration.plant import (
     at,
@@ -218,6 +219,30 @@ def test_limits_alarm_before_any_model_is_trained(engine: Engine, tmp_path: Path
     assert found.incident.symptom is Symptom.ABOVE_LIMIT
     assert found.incident.started_at == at(150)
     assert found.incident.raised_at == at(153)
+
+
+def test_the_sensor_comes_first_and_its_other_channel_is_still_scored(
+    engine: Engine, values: NDArray[np.float64], tmp_path: Path
+) -> None:
+    rules = {"pressure": {"high": 2.0, "range_low": -1.0, "range_high": 5.0}}
+    context = make_context(engine, make_settings(tmp_path, channels=rules))
+    store(engine, values, slice(0, LEARNED))
+    train(context, "robust_z", now=at(LEARNED))
+    values[1, 1500:1660, 0] = 99.0
+    values[1, 1800:1900, 0] += np.random.default_rng(9).normal(0.0, 0.3, 100)
+    values[1, 1820:1880, 1] += 12.0
+    store(engine, values, slice(LEARNED, STEPS))
+    detect(context, now=at(STEPS))
+    loop, noise = told_of(context, "TK-2")
+    assert [one.incident.symptom for one in (loop, noise)] == [Symptom.OUT_OF_RANGE, Symptom.NOISE]
+    assert {one.incident.nature for one in (loop, noise)} == {Nature.SENSOR}
+    with reading(engine) as connection:
+        first, second = (
+            [row["reason"].split(":")[0] for row in load_transitions(connection, one.incident_id)]
+            for one in (loop, noise)
+        )
+    assert first[:2] == ["out_of_range", "limit"]
+    assert second[:2] == ["noise_burst", "robust_z"]
 
 
 def told_of(context: Context, tank: str) -> list[StoredIncident]:

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
-from tankwatch.quality.stuck import SensorNorms, check_stuck, equal_runs, learn_norms
+from tankwatch.quality.norms import learn_norms
+from tankwatch.quality.stuck import check_stuck, equal_runs
 
 FLAT = (240, 240)
 
@@ -29,12 +30,12 @@ def test_runs_count_equal_known_readings_only() -> None:
 
 
 def test_a_stuck_sensor_is_told_within_its_own_measure_and_no_other() -> None:
-    norms = learn_norms(block_of(living()))
+    longest = learn_norms(block_of(living())).longest
     values = living(seed=1)
     values[0, 500:900, 0] = values[0, 499, 0]
-    verdict = check_stuck(block_of(values), norms, FLAT)
+    verdict = check_stuck(block_of(values), longest, FLAT)
     flagged = np.nan_to_num(verdict.score) >= 1.0
-    allowed = int(np.ceil(max(1.5 * norms.longest[0, 0], 20)))
+    allowed = int(np.ceil(max(1.5 * longest[0, 0], 20)))
     assert flagged[0, 499 + allowed - 1 : 900, 0].all()
     assert not flagged[0, : 499 + allowed - 1, 0].any()
     assert not flagged[:, :, 1].any()
@@ -43,29 +44,19 @@ def test_a_stuck_sensor_is_told_within_its_own_measure_and_no_other() -> None:
 
 def test_what_repeats_for_long_anyway_and_what_is_unknown_is_left_to_the_flat_line() -> None:
     values = living()
-    norms = SensorNorms(np.array([[np.nan, 2.0], [200.0, 2.0]]))
+    longest = np.array([[np.nan, 2.0], [200.0, 2.0]])
     values[:, 100:700, 0] = 3.0
-    verdict = check_stuck(block_of(values), norms, FLAT)
+    verdict = check_stuck(block_of(values), longest, FLAT)
     assert np.isnan(verdict.score[:, :, 0]).all()
-    off = check_stuck(block_of(values), norms, (None, None))
+    off = check_stuck(block_of(values), longest, (None, None))
     assert np.isnan(off.score).all()
 
 
-def test_norms_are_stored_and_put_in_another_order() -> None:
-    norms = learn_norms(block_of(living()))
-    again = SensorNorms.from_json(norms.to_json())
-    np.testing.assert_array_equal(norms.longest, again.longest)
-    other = norms.of([1, -1], [1, None])
-    assert other.longest[0, 0] == norms.longest[1, 1]
-    assert np.isnan(other.longest[0, 1])
-    assert np.isnan(other.longest[1]).all()
-
-
 def test_a_part_of_a_block_tells_what_the_whole_does() -> None:
-    norms = learn_norms(block_of(living()))
+    longest = learn_norms(block_of(living())).longest
     values = living(seed=2)
     values[0, 600:1100, 0] = 0.5
     values[0, 700:720, 0] = np.nan
-    whole = check_stuck(block_of(values), norms, FLAT).score
-    part = check_stuck(block_of(values[:, 500:]), norms, FLAT).score
+    whole = check_stuck(block_of(values), longest, FLAT).score
+    part = check_stuck(block_of(values[:, 500:]), longest, FLAT).score
     np.testing.assert_array_equal(part[:, 240:], whole[:, 740:])
