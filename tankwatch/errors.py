@@ -10,7 +10,7 @@
     ├── SpoolError            what is to be sent cannot be kept
     ├── ProblemError          an HTTP request cannot be served; becomes the answer's body
     ├── ShapeError            an array does not have the axes that were asked for
-    ├── StoreError            the database refused
+    ├── StoreError            the database refused; ``retry``: may the same succeed soon?
     │   └── SchemaError       the database is not at the revision this version needs
     ├── ModelError            a model is missing, broken or does not fit the data
     │   └── TrainingError     training did not end with a usable model
@@ -59,6 +59,10 @@ class ShapeError(TankwatchError, ValueError):
 
 class StoreError(TankwatchError):
     """The database refused."""
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        super().__init__(message)
+        self.retry = retry
 
 
 class SchemaError(StoreError):

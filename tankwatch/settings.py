@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tankwatch.settings_ahead import LimitAhead
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
-from tankwatch.settings_live import Sources
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
@@ -41,6 +40,13 @@ class Database(Section):
     )
     busy_timeout_s: float = _setting(
         30.0, "How long a write waits for another on SQLite.", unit="s", gt=0, le=600
+    )
+    patience_s: float = _setting(
+        300.0,
+        "How long what is safe to repeat is tried again while PostgreSQL is away.",
+        unit="s",
+        ge=0,
+        le=86_400,
     )
 
 
@@ -194,9 +200,7 @@ class Mail(Section):
 class Schedule(Section):
     """When the daemon does what."""
 
-    watch_s: float = _setting(
-        5.0, "Look into the drop folder; record how live sources fare.", unit="s", gt=0, le=86_400
-    )
+    watch_s: float = _setting(5.0, "Look into the drop folder.", unit="s", gt=0, le=86_400)
     detect_s: float = _setting(60.0, "Score what is new.", unit="s", gt=0, le=86_400)
     deliver_s: float = _setting(10.0, "Send what is queued.", unit="s", gt=0, le=86_400)
     train_at: ClockTime = _setting("02:30", "Nightly training, in the plant's zone.", unit="HH:MM")
@@ -230,7 +234,6 @@ class Settings(BaseSettings):
     database: Database = Database()
     channels: dict[ChannelName, ChannelRules] = Field(default=DEFAULT_CHANNELS)
     ingest: Ingest = Ingest()
-    sources: Sources = Sources()
     grid: Grid = Grid()
     model: Model = Model()
     train: Train = Train()

@@ -65,10 +65,10 @@ class PostgresServer:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    home = Path(tempfile.mkdtemp(prefix="pg", dir=_server_folder()))
+    home = Path(tempfile.mkdtemp(prefix="pg", dir=server_folder()))
     # Registered before the server's own exit handler, so that it runs after that.
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    server = _start(home)
+    server = start_server(home)
     yield PostgresServer(server.get_uri())
     server.cleanup()
 
@@ -132,7 +132,7 @@ def tanks(engine: Engine) -> dict[str, int]:
         return ensure_tanks(connection, ["T1", "T2", "T3"], site="north", at=made_at)
 
 
-def _server_folder() -> Path:
+def server_folder() -> Path:
     """Return where the server lives: in memory if there is room, as a database is 300 files."""
     if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED:
         return _MEMORY
@@ -140,7 +140,7 @@ def _server_folder() -> Path:
     return temporary if len(str(temporary)) < _LONGEST_FOLDER else Path("/tmp")  # noqa: S108
 
 
-def _start(home: Path) -> Any:
+def start_server(home: Path) -> Any:
     """Start PostgreSQL with everything it writes below `home`."""
     runtime = home / "run"
     runtime.mkdir(mode=0o700)

@@ -54,7 +54,6 @@ MODULES = {
     "run": "daemon",
     "serve": "serve",
     "token": "tokens",
-    "listen": "listen",
     "status": "status",
     "tanks": "status",
     "quarantine": "status",

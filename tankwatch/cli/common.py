@@ -53,7 +53,12 @@ def open_engine(loaded: Settings) -> Engine:
     """Return an engine for the database of the settings."""
     database = loaded.database
     url = database.url.get_secret_value()
-    return connect(url, home=loaded.home, busy_timeout_s=database.busy_timeout_s)
+    return connect(
+        url,
+        home=loaded.home,
+        busy_timeout_s=database.busy_timeout_s,
+        patience_s=database.patience_s,
+    )
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Taking parsed readings into the store: one transaction a chunk, then the source may forget it."""
 
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +18,19 @@ from tankwatch.ingest.rows import Rows, assemble_rows
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Connection, Engine, reading, writing
 from tankwatch.store.intake import quarantine, store_readings
+from tankwatch.store.partitions import ensure_partitions
+from tankwatch.store.patience import written
 from tankwatch.store.plant import ensure_tanks, load_channels, load_tanks
 from tankwatch.store.readings import ReadingRows
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Where readings go, and the site of tanks that are new."""
+    """Where readings go, the site of tanks that are new, and the wish to stop."""
 
     engine: Engine
     site: str
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 def file_options(engine: Engine, settings: Settings, *, now: datetime) -> FileOptions:
@@ -48,9 +53,9 @@ def file_options(engine: Engine, settings: Settings, *, now: datetime) -> FileOp
     )
 
 
-def intake_of(engine: Engine, settings: Settings) -> Intake:
+def intake_of(engine: Engine, settings: Settings, *, stop: threading.Event | None = None) -> Intake:
     """Return the intake that the settings describe."""
-    return Intake(engine, settings.plant.site)
+    return Intake(engine, settings.plant.site, stop or threading.Event())
 
 
 def accept_file(
@@ -63,8 +68,8 @@ def accept_file(
 ) -> Accepted:
     """Store a file's readings, and return what became of its rows.
 
-    Each chunk is committed by itself; taking the same file again changes nothing, so one that was
-    cut off is simply taken again.
+    Each chunk is committed by itself, and tried again while PostgreSQL is away.  Taking the same
+    file again changes nothing, so one that was cut off is simply taken again.
 
     Raises:
         SourceError: the file cannot be read at all.
@@ -80,11 +85,15 @@ def accept_chunks(
     now: datetime,
     on_chunk: Callable[[Chunk], None] | None = None,
 ) -> Accepted:
-    """Store chunks of readings, and return what became of their rows."""
+    """Store chunks of readings, and return what became of their rows.
+
+    A chunk whose commit was cut off is stored again, which changes nothing; its rows may then be
+    counted as duplicates.
+    """
     total = Accepted()
     for chunk in chunks:
-        with writing(intake.engine) as connection:
-            total += accept(connection, intake, chunk.batch, chunk.rejected, now=now)
+        store = partial(accept, intake=intake, batch=chunk.batch, rejected=chunk.rejected, now=now)
+        total += written(intake.engine, store, stop=intake.stop)
         if on_chunk is not None:
             on_chunk(chunk)
     return total
@@ -100,6 +109,7 @@ def accept_rows(intake: Intake, rows: Rows, options: FileOptions, *, now: dateti
     """
     batch, rejected = assemble_rows(rows, options)
     with writing(intake.engine) as connection:
+        ensure_partitions(connection, "reading", batch.observed_ms)
         for site, names in rows.tanks_by_site(batch.tanks).items():
             ensure_tanks(connection, names, site=site, at=now)
         return accept(connection, intake, batch, rejected, now=now)
@@ -116,6 +126,8 @@ def accept(
     """Store a batch and what was refused of it in the open transaction."""
     accepted = Accepted()
     if batch.rows:
+        # Before anything is locked: two that make the same months would wait for each other.
+        ensure_partitions(connection, "reading", batch.observed_ms)
         known = ensure_tanks(connection, batch.tanks, site=intake.site, at=now)
         ids = np.array([known[name] for name in batch.tanks], dtype=np.int64)
         rows = ReadingRows(ids[batch.tank_index], batch.observed_ms, batch.values)

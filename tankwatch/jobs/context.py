@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import structlog
@@ -15,6 +16,7 @@ from tankwatch.settings import Settings
 from tankwatch.shaping.grid import to_block
 from tankwatch.store.engine import Engine, writing
 from tankwatch.store.fleet import load_fleet
+from tankwatch.store.patience import written
 from tankwatch.store.plant import Channel, Tank
 from tankwatch.store.runs import JobRun, Outcome, finish_run, start_run
 
@@ -65,8 +67,7 @@ def recorded(context: Context, job: str) -> Iterator[RunFacts]:
         raise
     finally:
         run = JobRun(job, began, clock.now(), outcome, facts.rows, facts.lag_s, facts.detail)
-        with writing(context.engine) as connection:
-            finish_run(connection, key, run)
+        written(context.engine, partial(finish_run, job_run_id=key, run=run), stop=context.stop)
 
 
 def load_block(

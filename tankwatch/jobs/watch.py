@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from tankwatch.core.readings import Accepted, Rejected, RejectReason
@@ -9,8 +10,8 @@ from tankwatch.errors import SourceError
 from tankwatch.ingest.accept import accept_file, file_options, intake_of
 from tankwatch.ingest.chunk import Chunk
 from tankwatch.jobs.context import LOG, Context
-from tankwatch.store.engine import writing
 from tankwatch.store.intake import quarantine
+from tankwatch.store.patience import written
 
 DONE, REFUSED = "done", "refused"
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
@@ -72,7 +73,7 @@ def _take(context: Context, path: Path, *, now: datetime) -> Accepted:
             raise _StoppedError
 
     options = file_options(context.engine, context.settings, now=now)
-    intake = intake_of(context.engine, context.settings)
+    intake = intake_of(context.engine, context.settings, stop=context.stop)
     accepted = accept_file(intake, path, options, now=now, on_chunk=on_chunk)
     _move(path, DONE)
     LOG.info("file", path=path.name, stored=accepted.stored, rejected=accepted.rejected)
@@ -82,8 +83,8 @@ def _take(context: Context, path: Path, *, now: datetime) -> Accepted:
 def _refuse(context: Context, path: Path, error: SourceError, *, now: datetime) -> None:
     LOG.warning("file refused", path=path.name, error=str(error))
     record = Rejected(str(path), 0, RejectReason.BROKEN_ROW, str(error), "")
-    with writing(context.engine) as connection:
-        quarantine(connection, [record], at=now)
+    note = partial(quarantine, rejected=[record], at=now)
+    written(context.engine, note, stop=context.stop)
     _move(path, REFUSED)
 
 

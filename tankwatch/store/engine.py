@@ -5,18 +5,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from tankwatch.errors import SettingsError, StoreError
 
 __all__ = ["Connection", "Engine", "autocommitting", "connect", "driver", "reading", "writing"]
 
+PATIENCE = "tankwatch_patience_s"
 _WRITING = "tankwatch_writing"
+# A machine that vanished answers nothing; without these a program waits for it for hours.
+_NOTICE_A_DEAD_SERVER = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+_READ_ONLY = "25006"
+# Serialization failure, deadlock, too many connections, shutdown, crash, starting up.
+_PASSING = {"40001", "40P01", _READ_ONLY, "53300", "57P01", "57P02", "57P03"}
 
 
-def connect(url: str, *, home: Path = Path(), busy_timeout_s: float = 30.0) -> Engine:
+def connect(
+    url: str, *, home: Path = Path(), busy_timeout_s: float = 30.0, patience_s: float = 300.0
+) -> Engine:
     """Return an engine for `url`; a relative SQLite path starts at `home`.
+
+    `patience_s` is how long ``patience.written`` tries again while PostgreSQL is away.
 
     Raises:
         SettingsError: the URL is not one of SQLite or PostgreSQL, or a driver is missing.
@@ -29,8 +53,7 @@ def connect(url: str, *, home: Path = Path(), busy_timeout_s: float = 30.0) -> E
             parsed = parsed.set(database=str(home / parsed.database))
         return _sqlite(str(parsed), busy_timeout_s)
     if backend == "postgresql":
-        psycopg = parsed.set(drivername="postgresql+psycopg")
-        return _postgresql(psycopg.render_as_string(hide_password=False))
+        return _postgresql(parsed.set(drivername="postgresql+psycopg"), patience_s)
     message = f"database.url names {backend!r}: tankwatch keeps its data in sqlite or postgresql"
     raise SettingsError(message)
 
@@ -76,12 +99,26 @@ def _sqlite(url: str, busy_timeout_s: float) -> Engine:
     return engine
 
 
-def _postgresql(url: str) -> Engine:
+def _postgresql(url: URL, patience_s: float) -> Engine:
+    told = {name: value for name, value in _NOTICE_A_DEAD_SERVER.items() if name not in url.query}
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+        engine = create_engine(
+            url.render_as_string(hide_password=False),
+            pool_pre_ping=True,
+            connect_args={"options": "-c timezone=UTC", **told},
+            execution_options={PATIENCE: patience_s},
+        )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         message = "PostgreSQL needs its driver: pip install 'tankwatch[postgres]'"
         raise SettingsError(message) from error
+
+    @event.listens_for(engine, "handle_error")
+    def _leave_a_standby(context: ExceptionContext) -> None:
+        # After a fail-over the pool may hold connections to a server that only reads.
+        if getattr(context.original_exception, "sqlstate", "") == _READ_ONLY:
+            context.is_disconnect = True
+
+    return engine
 
 
 @contextmanager
@@ -135,7 +172,16 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(_describe(error)) from error
+        raise StoreError(_describe(error), retry=_is_passing(error)) from error
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    """Return whether the server or the way to it is to blame, and not what was asked of it."""
+    state = getattr(error.orig, "sqlstate", "")
+    if error.connection_invalidated or state in _PASSING:
+        return True
+    # The driver gives no code where it could not connect.
+    return isinstance(error, OperationalError) and (state is None or state.startswith("08"))
 
 
 def _describe(error: DBAPIError) -> str:

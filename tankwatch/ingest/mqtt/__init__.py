@@ -1,1 +1,0 @@
-"""Readings from MQTT brokers."""
