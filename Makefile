@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: venv demo test check bench lock clean
+.PHONY: venv brokers demo test check bench lock clean
 
 venv: $(READY)
 
@@ -25,6 +25,15 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip check --disable-pip-version-check
 	touch $@
 
+# The tests of MQTT run against amqtt, which the lock brings, and against mosquitto where the system
+# has it or root may install it; RUNLEVEL keeps the package from starting it as a service.
+brokers:
+	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  { RUNLEVEL=1 apt-get install --yes --quiet mosquitto || \
+	    { apt-get update --quiet && RUNLEVEL=1 apt-get install --yes --quiet mosquitto; }; }; \
+	} || echo "mosquitto is not here and cannot be installed: the tests of MQTT run against amqtt alone"
+
 demo: $(READY)
 	$(BIN)/tankwatch demo --dir demo $(DEMO_FLAGS)
 
@@ -34,7 +43,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/contracts --no-cov
 
-test: $(READY)
+test: $(READY) brokers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

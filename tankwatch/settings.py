@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tankwatch.settings_ahead import LimitAhead
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
+from tankwatch.settings_live import Sources
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
@@ -200,7 +201,9 @@ class Mail(Section):
 class Schedule(Section):
     """When the daemon does what."""
 
-    watch_s: float = _setting(5.0, "Look into the drop folder.", unit="s", gt=0, le=86_400)
+    watch_s: float = _setting(
+        5.0, "Look into the drop folder; record how live sources fare.", unit="s", gt=0, le=86_400
+    )
     detect_s: float = _setting(60.0, "Score what is new.", unit="s", gt=0, le=86_400)
     deliver_s: float = _setting(10.0, "Send what is queued.", unit="s", gt=0, le=86_400)
     train_at: ClockTime = _setting("02:30", "Nightly training, in the plant's zone.", unit="HH:MM")
@@ -234,6 +237,7 @@ class Settings(BaseSettings):
     database: Database = Database()
     channels: dict[ChannelName, ChannelRules] = Field(default=DEFAULT_CHANNELS)
     ingest: Ingest = Ingest()
+    sources: Sources = Sources()
     grid: Grid = Grid()
     model: Model = Model()
     train: Train = Train()

@@ -135,8 +135,21 @@ def _keys_beside(location: list[str]) -> list[str]:
     """Return the keys that are allowed where the last part of `location` stands."""
     if len(location) == 1:
         return _section_names()
-    annotation = Settings.model_fields[location[0]].annotation
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return list(candidate.model_fields)
-    return []
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        field = model.model_fields.get(part)
+        # A part that is no field is a name or a place within a table of tables.
+        if field is not None:
+            inner = _model_in(field.annotation)
+            if inner is None:
+                return []
+            model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that `annotation` is or holds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(part) for part in get_args(annotation))
+    return next((model for model in found if model is not None), None)

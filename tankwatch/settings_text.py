@@ -10,7 +10,15 @@ from pydantic.fields import FieldInfo
 
 from tankwatch.settings import PREFIX, Settings
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
+from tankwatch.settings_live import MqttSource, OpcuaNode, OpcuaSource
 
+# Tables of tables: as many of each as there are names.
+NAMED: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("sources.mqtt.<name>", MqttSource),
+    ("sources.opcua.<name>", OpcuaSource),
+    ("sources.opcua.<name>.nodes", OpcuaNode),
+    ("channels.<name>", ChannelRules),
+)
 _BOUNDS = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"))
 
 
@@ -58,8 +66,7 @@ def render_reference() -> str:
         "",
         "This page is made from the code; a test holds it to it.",
     ]
-    channels: tuple[str, type[BaseModel]] = ("channels.<name>", ChannelRules)
-    for section, model in [*sections(), channels]:
+    for section, model in [*sections(), *NAMED]:
         lines += ["", f"## [{section}]", "", _first_line(model), ""]
         lines += ["| key | default | unit | allowed | what it does |", "|---|---|---|---|---|"]
         for setting in describe(model):

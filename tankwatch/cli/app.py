@@ -54,6 +54,7 @@ MODULES = {
     "run": "daemon",
     "serve": "serve",
     "token": "tokens",
+    "listen": "listen",
     "status": "status",
     "tanks": "status",
     "quarantine": "status",

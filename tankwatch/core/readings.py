@@ -21,6 +21,7 @@ class RejectReason(StrEnum):
     NOT_FINITE = "not_finite"
     NO_VALUE = "no_value"
     BROKEN_ROW = "broken_row"
+    BAD_QUALITY = "bad_quality"
 
 
 class Verdict(StrEnum):

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import FrameType
@@ -22,6 +22,7 @@ from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.drift import look_for_drift, why_train
 from tankwatch.jobs.housekeeping import housekeeping
+from tankwatch.jobs.listen import Live, join, make_all, report, start
 from tankwatch.jobs.train import train
 from tankwatch.jobs.watch import watch
 from tankwatch.store.champions import find_champion
@@ -53,24 +54,29 @@ def run_daemon(context: Context) -> bool:
     Jobs live in code and in memory: what must survive a stop is a watermark or a row, so a missed
     run is caught up by the next one.
     """
+    live = make_all(context)
+    every_s = context.settings.schedule.watch_s
+    work = [*jobs(context), *(_listening(one, every_s=every_s) for one in live)]
+    names = (*JOBS, *(one.name for one in live))
     with writing(context.engine) as connection:
-        interrupt_unfinished(connection, JOBS, at=clock.now())
+        interrupt_unfinished(connection, names, at=clock.now())
     scheduler = BackgroundScheduler(
         timezone=ZoneInfo(context.settings.plant.time_zone),
-        executors={"default": ThreadPoolExecutor(len(JOBS) + 1)},
+        executors={"default": ThreadPoolExecutor(len(names) + 1)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     now = clock.now()
-    for job in jobs(context):
+    for job in work:
         first = {"next_run_time": now} if job.at_start else {}
         scheduler.add_job(
             run_job, job.trigger, args=[context, job], id=job.name, name=job.name, **first
         )
     _stop_on_signals(context)
     scheduler.start()
-    LOG.info("running", jobs=[job.name for job in jobs(context)])
+    start(context, live)
+    LOG.info("running", jobs=[job.name for job in work])
     context.stop.wait()
-    return _shut_down(scheduler)
+    return _shut_down(scheduler, live)
 
 
 def jobs(context: Context) -> list[Job]:
@@ -147,6 +153,15 @@ def _drift(context: Context, now: datetime, facts: RunFacts) -> None:
     )
 
 
+def _listening(live: Live, *, every_s: float) -> Job:
+    """Return the job that records how a live source fares; its thread does the work."""
+
+    def work(_context: Context, now: datetime, facts: RunFacts) -> None:
+        report(live, facts, now=now)
+
+    return Job(live.name, work, IntervalTrigger(seconds=every_s), at_start=False)
+
+
 def _first_model(context: Context, now: datetime, _facts: RunFacts) -> None:
     """Train as soon as there is history enough, so that a new plant need not wait for the night."""
     with reading(context.engine) as connection:
@@ -184,7 +199,7 @@ def _stop_on_signals(context: Context) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _shut_down(scheduler: BackgroundScheduler) -> bool:
+def _shut_down(scheduler: BackgroundScheduler, live: Sequence[Live]) -> bool:
     """Let running jobs come to their next safe point, and give up on them after nine seconds."""
     LOG.info("stopping")
     scheduler.pause()
@@ -193,5 +208,6 @@ def _shut_down(scheduler: BackgroundScheduler) -> bool:
     deadline_s = time.monotonic() + STOP_S
     while ended.is_alive() and time.monotonic() < deadline_s:
         ended.join(0.1)
-    LOG.info("stopped", cleanly=not ended.is_alive())
-    return not ended.is_alive()
+    cleanly = join(live, until_s=deadline_s) and not ended.is_alive()
+    LOG.info("stopped", cleanly=cleanly)
+    return cleanly

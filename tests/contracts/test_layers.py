@@ -14,6 +14,7 @@ BASE = {
     "settings_ahead",
     "settings_channels",
     "settings_section",
+    "settings_live",
     "settings_serve",
     "settings_sources",
     "settings_text",
@@ -57,8 +58,10 @@ DOORS: dict[str, tuple[str, ...]] = {
     "fastapi": ("tankwatch/web/",),
     "starlette": ("tankwatch/web/",),
     "uvicorn": ("tankwatch/web/",),
-    "aiomqtt": ("tankwatch/ingest/mqtt.py",),
-    "asyncua": ("tankwatch/ingest/opcua.py",),
+    "aiomqtt": ("tankwatch/ingest/mqtt/",),
+    "paho": ("tankwatch/ingest/mqtt/",),
+    "google": ("tankwatch/ingest/mqtt/",),
+    "asyncua": ("tankwatch/ingest/opcua/",),
 }
 
 
