@@ -17,10 +17,12 @@ from tankwatch.core.readings import (
     Verdict,
 )
 from tankwatch.store import postgresql_writer, sqlite_writer
+from tankwatch.store.arrivals import note_arrivals
 from tankwatch.store.base import Base, RowId, UtcTime
 from tankwatch.store.partitions import ensure_partitions
 from tankwatch.store.plant import check_channel_name
 from tankwatch.store.readings import ReadingRows
+from tankwatch.store.rollup_due import mark_due
 from tankwatch.store.sql import is_sqlite
 from tankwatch.store.watermarks import cover_readings, lock_watermarks, mark_dirty
 
@@ -67,12 +69,16 @@ def store_rows(connection: Connection, rows: ReadingRows, channels: Sequence[str
     # What is newer than anything of its tank cannot be stored yet, so nothing is looked up for it.
     old = rows.observed_ms <= newest[np.searchsorted(tank_ids, rows.tank_id)]
     known, changed = np.zeros_like(old), np.ones_like(old)
+    contradicted = np.zeros(old.size, dtype=np.int64)
     if old.any():
-        known[old], changed[old] = _compare(connection, rows.where(old), channels)
+        compared = _compare(connection, rows.where(old), channels)
+        known[old], changed[old], contradicted[old] = compared
     _write(connection, rows, channels, old=old, changed=changed)
     written = rows.where(changed)
     late = mark_dirty(connection, marks, written.tank_id, written.observed_ms)
     cover_readings(connection, marks, written.tank_id, written.observed_ms)
+    mark_due(connection, written.tank_id, written.observed_ms)
+    note_arrivals(connection, marks, written, contradicted[changed])
     verdict = np.full(given, _DUPLICATE, dtype=np.int8)
     verdict[place] = np.where(known, np.where(changed, _UPDATED, _DUPLICATE), _STORED)
     return StoredRows(verdict, late)
@@ -128,7 +134,7 @@ def _clean(text: str) -> str:
 
 def _compare(
     connection: Connection, rows: ReadingRows, channels: Sequence[str]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
     writer = sqlite_writer.compare if is_sqlite(connection) else postgresql_writer.compare
     return writer(connection, rows, channels)
 

@@ -39,16 +39,23 @@ def merge(connection: Connection, rows: ReadingRows, channels: Sequence[str]) ->
 
 def compare(
     connection: Connection, rows: ReadingRows, channels: Sequence[str]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return for each row whether its key is stored, and whether it would change anything."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+    """Return for each row whether its key is stored, and whether it would change anything.
+
+    The third is how many of its values differ from a stored one, int64 (rows,).
+    """
     staged = _stage(connection, rows)
+    against = "".join(
+        f", array_agg(s.position) FILTER (WHERE s.{value} <> r.{name})"
+        for value, name in zip(_value_names(channels), channels, strict=True)
+    )
     differs = " OR ".join(
         f"(s.{value} IS NOT NULL AND s.{value} IS DISTINCT FROM r.{name})"
         for value, name in zip(_value_names(channels), channels, strict=True)
     )
     # The limit keeps the planner from reading whole months where a few keys are looked up.
     found = connection.exec_driver_sql(
-        f"SELECT array_agg(s.position), array_agg(s.position) FILTER (WHERE {differs}) "  # noqa: S608 - checked names
+        f"SELECT array_agg(s.position), array_agg(s.position) FILTER (WHERE {differs}){against} "  # noqa: S608 - checked names
         f"FROM {staged} s CROSS JOIN LATERAL (SELECT * FROM reading "
         "WHERE tank_id = s.tank_id AND observed_at = s.observed_at LIMIT 1) r"
     ).one()
@@ -56,7 +63,10 @@ def compare(
     known[np.array(found[0] or [], dtype=np.int64)] = True
     changed = ~known
     changed[np.array(found[1] or [], dtype=np.int64)] = True
-    return known, changed
+    contradicted = np.zeros(rows.tank_id.size, dtype=np.int64)
+    for places in found[2:]:
+        contradicted[np.array(places or [], dtype=np.int64)] += 1
+    return known, changed, contradicted
 
 
 def _stage(connection: Connection, rows: ReadingRows) -> str:

@@ -26,8 +26,11 @@ def merge(connection: Connection, rows: ReadingRows, channels: Sequence[str]) ->
 
 def compare(
     connection: Connection, rows: ReadingRows, channels: Sequence[str]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return for each row whether its key is stored, and whether it would change anything."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+    """Return for each row whether its key is stored, and whether it would change anything.
+
+    The third is how many of its values differ from a stored one, int64 (rows,).
+    """
     connection.exec_driver_sql(
         "CREATE TEMP TABLE IF NOT EXISTS staged_key "
         "(position INTEGER PRIMARY KEY, tank_id INTEGER, observed_at INTEGER)"
@@ -46,8 +49,11 @@ def compare(
     known[place] = True
     changed = ~known
     offered = rows.values[place]
-    changed[place] = (~np.isnan(offered) & (offered != stored[:, 1:])).any(axis=1)
-    return known, changed
+    differs = ~np.isnan(offered) & (offered != stored[:, 1:])
+    changed[place] = differs.any(axis=1)
+    contradicted = np.zeros(rows.tank_id.size, dtype=np.int64)
+    contradicted[place] = (differs & ~np.isnan(stored[:, 1:])).sum(axis=1)
+    return known, changed, contradicted
 
 
 def _insert(

@@ -3,6 +3,8 @@
 from sqlalchemy import MetaData
 
 from tankwatch.store import (
+    archives,
+    arrivals,
     incidents,
     intake,
     operators,
@@ -10,6 +12,8 @@ from tankwatch.store import (
     plant,
     readings,
     registry,
+    rollup_due,
+    rollups,
     runs,
     scores,
     tokens,
@@ -19,6 +23,8 @@ from tankwatch.store import (
 from tankwatch.store.base import Base
 
 MODULES = (
+    archives,
+    arrivals,
     incidents,
     intake,
     operators,
@@ -26,6 +32,8 @@ MODULES = (
     plant,
     readings,
     registry,
+    rollup_due,
+    rollups,
     runs,
     scores,
     tokens,

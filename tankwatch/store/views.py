@@ -1,7 +1,8 @@
 """Dashboard views: frozen SQL files, with the few words that backends write differently.
 
 A view file is SQLite and PostgreSQL at once but for these words, each with its arguments in
-brackets: ``@iso(x)`` a time as shown to people, ``@day(x)`` its UTC day, ``@seconds(a, b)`` the
+brackets: ``@iso(x)`` a time as shown to people, ``@day(x)`` its UTC day, ``@ms(x)`` its
+epoch milliseconds, ``@seconds(a, b)`` the
 seconds from a to b, ``@now()`` the present as a time column holds it, and ``@channels()`` the
 columns of every channel of ``reading r``.
 """
@@ -23,18 +24,23 @@ VIEWS = (
     "dash_alarm_kpis",
     "dash_job_health",
     "dash_model_health",
+    "dash_readings_hourly",
+    "dash_readings_daily",
+    "dash_data_quality",
 )
-_CALL = re.compile(r"@(iso|day|seconds|now)\(([^()]*)\)")
+_CALL = re.compile(r"@(iso|day|ms|seconds|now)\(([^()]*)\)")
 
 _SQLITE = {
     "iso": "strftime('%Y-%m-%dT%H:%M:%fZ', {0} / 1000.0, 'unixepoch')",
     "day": "strftime('%Y-%m-%d', {0} / 1000.0, 'unixepoch')",
+    "ms": "{0}",
     "seconds": "(({1}) - ({0})) / 1000.0",
     "now": "(CAST(strftime('%s', 'now') AS INTEGER) * 1000)",
 }
 _POSTGRESQL = {
     "iso": "{0}",
     "day": "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+    "ms": "CAST(extract(epoch FROM {0}) * 1000 AS bigint)",
     "seconds": "CAST(extract(epoch FROM (({1}) - ({0}))) AS float8)",
     "now": "now()",
 }

@@ -40,6 +40,12 @@ COLUMNS = {
     "consecutive_failures",
     "dash_model_health": "model_version detector trained_at promoted_at tanks train_windows "
     "excluded_windows validation_error false_alarms_per_tank_month drift",
+    "dash_readings_hourly": "site tank channel hour hour_ms readings mean min max first last "
+    "quality_share",
+    "dash_readings_daily": "site tank channel day day_ms readings mean min max first last "
+    "quality_share",
+    "dash_data_quality": "site tank day day_ms readings completeness timeliness validity "
+    "consistency",
 }
 
 T0 = datetime(2026, 3, 2, 6, 30, 0, 125_000, tzinfo=UTC)

@@ -1,0 +1,18 @@
+SELECT
+  site.name AS site,
+  tank.name AS tank,
+  channel.name AS channel,
+  @iso(r.starts_at) AS hour,
+  @ms(r.starts_at) AS hour_ms,
+  r.readings AS readings,
+  r.mean AS mean,
+  r.low AS min,
+  r.high AS max,
+  r.first_value AS first,
+  r.last_value AS last,
+  r.quality_share AS quality_share
+FROM tank
+JOIN site ON site.site_id = tank.site_id
+CROSS JOIN reading_hour r
+JOIN channel ON channel.channel_id = r.channel_id
+WHERE r.tank_id = tank.tank_id
