@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tankwatch.settings_ahead import LimitAhead
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
+from tankwatch.settings_keep import Keep
 from tankwatch.settings_live import Sources
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
@@ -208,15 +209,10 @@ class Schedule(Section):
     deliver_s: float = _setting(10.0, "Send what is queued.", unit="s", gt=0, le=86_400)
     train_at: ClockTime = _setting("02:30", "Nightly training, in the plant's zone.", unit="HH:MM")
     drift_at: ClockTime = _setting("02:00", "Nightly look for drift.", unit="HH:MM")
+    rollup_s: float = _setting(
+        300.0, "Bring hours and days up to the readings.", unit="s", gt=0, le=86_400
+    )
     housekeeping_at: ClockTime = _setting("03:45", "Nightly clean-up.", unit="HH:MM")
-
-
-class Keep(Section):
-    """How long records are kept."""
-
-    score_days: float = _setting(400.0, "Scores.", unit="days", gt=0)
-    quarantine_days: float = _setting(90.0, "Quarantined rows.", unit="days", gt=0)
-    job_run_days: float = _setting(30.0, "Finished runs of jobs.", unit="days", gt=0)
 
 
 class Log(Section):

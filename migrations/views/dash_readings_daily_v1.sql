@@ -13,6 +13,7 @@ SELECT
   r.quality_share AS quality_share
 FROM tank
 JOIN site ON site.site_id = tank.site_id
+-- SQLite keeps the order of a CROSS JOIN: tank by tank, each by its key and the time asked for.
 CROSS JOIN reading_day r
 JOIN channel ON channel.channel_id = r.channel_id
 WHERE r.tank_id = tank.tank_id

@@ -6,11 +6,18 @@ import typer
 
 from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
 from tankwatch.jobs.context import Context
-from tankwatch.store.engine import reading
+from tankwatch.store.engine import Connection, reading
 from tankwatch.store.intake import load_quarantine
 from tankwatch.store.outbox import MessageState, count_messages, load_messages
 from tankwatch.store.registry import ModelState, load_versions
-from tankwatch.store.status import count_rows, load_job_health, load_tank_status
+from tankwatch.store.status import (
+    QUALITY,
+    count_rows,
+    load_job_health,
+    load_newest_days,
+    load_quality,
+    load_tank_status,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -18,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(tanks)
     app.command()(quarantine)
+    app.command()(quality)
 
 
 def quarantine(
@@ -32,6 +40,29 @@ def quarantine(
     columns = ("source", "line", "reason", "detail", "text")
     cells = [(row.source, row.line, row.reason.value, row.detail, row.raw) for row in rows]
     print_table(columns, cells, empty="nothing was refused")
+
+
+def quality(
+    days: Annotated[int, typer.Option(help="Newest days to look at.", min=1)] = 7,
+    json: JsonFlag = False,
+) -> None:
+    """Show the data quality of each tank over the newest days, the worst first."""
+    with opened() as context, reading(context.engine) as connection:
+        newest = load_newest_days(connection, limit=days)
+        rows = load_quality(connection, from_day_ms=newest[-1]) if newest else []
+    if json:
+        print_json(rows)
+        return
+    columns = ("tank", "site", "days", *QUALITY)
+    cells = [
+        [row["tank"], row["site"], row["days"], *(_percent(row[name]) for name in QUALITY)]
+        for row in rows
+    ]
+    print_table(columns, cells, empty="no day is rolled up yet: `tankwatch run` does it")
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.1%}"
 
 
 def tanks(json: JsonFlag = False) -> None:
@@ -60,6 +91,9 @@ def status(json: JsonFlag = False) -> None:
     OUTPUT.print(f"tanks: {states or 'none yet'}")
     messages = ", ".join(f"{state} {count}" for state, count in found["messages"].items())
     OUTPUT.print(f"messages: {messages}")
+    if found["quality"]:
+        told = ", ".join(f"{name} {_percent(value)}" for name, value in found["quality"].items())
+        OUTPUT.print(f"data quality of the newest day: {told}")
     OUTPUT.print(f"models in use: {', '.join(found['models']) or 'none, tanks are learning'}")
     for line in found["attention"]:
         OUTPUT.print(f"[bold yellow]attention:[/] {line.replace('[', chr(92) + '[')}")
@@ -75,6 +109,7 @@ def _status(context: Context) -> dict[str, Any]:
         return {
             "jobs": jobs,
             "tanks": tanks,
+            "quality": _newest_quality(connection),
             "messages": {s.value: count for s, count in count_messages(connection).items()},
             "models": [
                 f"{version.detector} {version.model_version_id}"
@@ -91,3 +126,11 @@ def _status(context: Context) -> dict[str, Any]:
                 *(f"not delivered: {m.message_id}: {m.last_error}" for m in failed),
             ],
         }
+
+
+def _newest_quality(connection: Connection) -> dict[str, float]:
+    """Return each figure of the newest day as the mean of all tanks."""
+    newest = load_newest_days(connection, limit=1)
+    rows = load_quality(connection, from_day_ms=newest[0]) if newest else []
+    known = {name: [row[name] for row in rows if row[name] is not None] for name in QUALITY}
+    return {name: sum(values) / len(values) for name, values in known.items() if values}

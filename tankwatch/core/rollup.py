@@ -115,7 +115,8 @@ def roll_days(hours: RollupRows) -> RollupRows:
     last = np.append(first[1:], day.size)[: first.size] - 1
 
     def total(column: NDArray[np.generic]) -> Floats:
-        return np.bincount(group, weights=column.astype(np.float64), minlength=first.size)
+        weights = column.astype(np.float64)
+        return np.bincount(group, weights=weights, minlength=first.size).astype(np.float64)
 
     readings = total(sorted_hours.readings)
     return RollupRows(
@@ -152,8 +153,12 @@ def _distinct(group: Ints, step: Ints, groups: int) -> Ints:
 
 def _share(steps: Ints, step_ms: int) -> Floats:
     """Return the share of an hour that so many steps are; a step longer than that fills it."""
-    return np.minimum(steps * (step_ms / HOUR_MS), 1.0)
+    share: Floats = np.minimum(steps * (step_ms / HOUR_MS), 1.0)
+    return share
 
 
 def _reduced(extreme: np.ufunc, values: Floats, first: Ints) -> Floats:
-    return extreme.reduceat(values, first) if first.size else np.empty(0)
+    reduced: Floats = np.empty(first.size)
+    if first.size:
+        reduced[:] = extreme.reduceat(values, first)
+    return reduced

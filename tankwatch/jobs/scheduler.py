@@ -23,6 +23,7 @@ from tankwatch.jobs.detect import detect
 from tankwatch.jobs.drift import look_for_drift, why_train
 from tankwatch.jobs.housekeeping import housekeeping
 from tankwatch.jobs.listen import Live, join, make_all, report, start
+from tankwatch.jobs.rollup import roll_up
 from tankwatch.jobs.train import train
 from tankwatch.jobs.watch import watch
 from tankwatch.store.champions import find_champion
@@ -32,7 +33,7 @@ from tankwatch.store.watermarks import BEFORE_ALL_MS, load_watermarks
 
 STOP_S = 9.0
 FIRST_MODEL_EVERY_S = 900
-JOBS = ("watch", "detect", "deliver", "drift", "train", "housekeeping")
+JOBS = ("watch", "detect", "deliver", "drift", "train", "rollup", "housekeeping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def jobs(context: Context) -> list[Job]:
         Job("watch", _watch, IntervalTrigger(seconds=schedule.watch_s)),
         Job("detect", _detect, IntervalTrigger(seconds=schedule.detect_s)),
         Job("deliver", _deliver, IntervalTrigger(seconds=schedule.deliver_s)),
+        Job("rollup", _rollup, IntervalTrigger(seconds=schedule.rollup_s)),
         Job("first-model", _first_model, IntervalTrigger(seconds=FIRST_MODEL_EVERY_S)),
         Job("drift", _drift, _daily(schedule.drift_at, zone), at_start=False),
         Job("train", _train, _daily(schedule.train_at, zone), at_start=False),
@@ -176,6 +178,10 @@ def _first_model(context: Context, now: datetime, _facts: RunFacts) -> None:
             _train(context, now, facts)
     except ModelError as error:
         LOG.warning("no model yet", error=str(error))
+
+
+def _rollup(context: Context, _now: datetime, facts: RunFacts) -> None:
+    facts.rows = roll_up(context).hours
 
 
 def _housekeeping(context: Context, now: datetime, facts: RunFacts) -> None:

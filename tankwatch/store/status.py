@@ -4,6 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from tankwatch.store.sql import ms_column
+
+QUALITY = ("completeness", "timeliness", "validity", "consistency")
+
 
 def load_tank_status(connection: Connection) -> list[dict[str, Any]]:
     """Return the rows of `dash_tank_status`, by tank."""
@@ -20,6 +24,27 @@ def count_rows(connection: Connection, table: str) -> int:
     if table not in {"quarantine", "dirty_window", "incident"}:
         raise ValueError(table)
     return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608
+
+
+def load_newest_days(connection: Connection, *, limit: int) -> list[int]:
+    """Return when the plant's newest days begin, in epoch milliseconds, the newest first."""
+    start = ms_column(connection, "starts_at")
+    query = text(f"SELECT {start} FROM plant_day ORDER BY starts_at DESC LIMIT :limit")  # noqa: S608
+    return [int(day) for day in connection.execute(query, {"limit": limit}).scalars()]
+
+
+def load_quality(connection: Connection, *, from_day_ms: int) -> list[dict[str, Any]]:
+    """Return the data quality of each tank over the days from one on, the worst first.
+
+    Each figure is the mean of the tank's days; None where no day has one.
+    """
+    means = ", ".join(f"avg({name}) AS {name}" for name in QUALITY)
+    query = text(
+        f"SELECT site, tank, count(*) AS days, {means} FROM dash_data_quality "  # noqa: S608
+        "WHERE day_ms >= :from_ms GROUP BY site, tank ORDER BY avg(completeness), site, tank"
+    )
+    found = connection.execute(query, {"from_ms": from_day_ms})
+    return [dict(row._mapping) for row in found]
 
 
 def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ BASE = {
     "settings",
     "settings_ahead",
     "settings_channels",
+    "settings_keep",
     "settings_section",
     "settings_live",
     "settings_serve",

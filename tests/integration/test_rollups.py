@@ -22,6 +22,7 @@ from tankwatch.store.intake import store_readings
 from tankwatch.store.plant import ensure_tanks, set_limits
 from tankwatch.store.readings import ReadingRows
 from tankwatch.store.rollup_due import close_hours, count_due
+from tankwatch.store.status import load_newest_days, load_quality
 from tankwatch.store.watermarks import claim
 
 NAN = float("nan")
@@ -166,7 +167,7 @@ def test_hours_whose_readings_were_dropped_stay_as_they_were(engine: Engine) -> 
         assert count_due(connection) == 0
 
 
-def quality(engine: Engine) -> list[tuple[str, str, dict[str, float]]]:
+def quality(engine: Engine) -> list[tuple[str, str, dict[str, Any]]]:
     rows = view(engine, "dash_data_quality", "tank, day")
     figures = ("completeness", "timeliness", "validity", "consistency")
     return [(row["tank"], row["day"], {name: row[name] for name in figures}) for row in rows]
@@ -202,7 +203,7 @@ def test_quality_of_a_tank_and_day(engine: Engine, tanks: dict[str, int]) -> Non
         {"completeness": 1.0, "timeliness": 1.0, "validity": 1.0, "consistency": 1.0}
     )
     silent = found["T2", "2026-03-03"]
-    assert (silent["completeness"], silent["validity"]) == (0.0, None)
+    assert silent == {name: 0.0 if name == "completeness" else None for name in silent}
     assert "T3" not in {tank for tank, _ in found}
 
 
@@ -228,3 +229,22 @@ def test_a_day_without_any_reading_is_shown_as_empty(engine: Engine) -> None:
     days = [(day, row["completeness"] > 0) for _, day, row in quality(engine)]
     first = START.date()
     assert days == [(str(first + timedelta(days=number)), number in {0, 3}) for number in range(4)]
+
+
+def test_quality_is_told_by_tank_and_the_worst_comes_first(
+    engine: Engine, tanks: dict[str, int]
+) -> None:
+    store(engine, [tanks["T2"]], [(0, m, 1.0, NAN) for m in range(1440)])
+    store(engine, [tanks["T1"]], [(0, m, 1.0, NAN) for m in range(1440, 2880)])
+    store(engine, [tanks["T2"]], [(0, m, 1.0, NAN) for m in range(1440, 2160)])
+    roll_up(Context(engine, Settings()))
+    with reading(engine) as connection:
+        days = load_newest_days(connection, limit=2)
+        newest = load_quality(connection, from_day_ms=days[0])
+        both = load_quality(connection, from_day_ms=days[1])
+    assert days == [START_MS + DAY_MS, START_MS]
+    assert [(row["tank"], row["completeness"]) for row in newest] == [("T2", 0.5), ("T1", 1.0)]
+    assert [(row["tank"], row["days"], row["completeness"]) for row in both] == [
+        ("T2", 2, 0.75),
+        ("T1", 1, 1.0),
+    ]
