@@ -18,6 +18,7 @@ from tankwatch.settings_live import Sources
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
+from tankwatch.settings_siblings import Siblings
 
 PREFIX = "TANKWATCH_"
 
@@ -245,6 +246,7 @@ class Settings(BaseSettings):
     send: Send = Send()
     log: Log = Log()
     limit_ahead: LimitAhead = LimitAhead()
+    siblings: Siblings = Siblings()
     home: Path = Field(default=Path(), exclude=True)
 
     @field_validator("channels", mode="before")

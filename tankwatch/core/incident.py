@@ -72,6 +72,13 @@ class MessageKind(StrEnum):
 
     ALARM = "alarm"
     ALL_CLEAR = "all_clear"
+    SITE_ALARM = "site_alarm"
+    SITE_ALL_CLEAR = "site_all_clear"
+
+    @property
+    def is_of_site(self) -> bool:
+        """Return whether it tells of a whole site."""
+        return self in {MessageKind.SITE_ALARM, MessageKind.SITE_ALL_CLEAR}
 
 
 @dataclass(frozen=True, slots=True)

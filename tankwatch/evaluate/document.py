@@ -75,6 +75,8 @@ def build_document(result: BacktestResult, summary: Summary) -> dict[str, Any]:
         "faults": _events(summary),
         "false_alarms": _false_alarms(result, summary),
         "incidents": _listed(result.primary.incidents),
+        "site_incidents": result.site_incidents,
+        "grouped_incidents": result.grouped_incidents,
         "settings": dict(result.settings),
         "seconds": {stage: _number(seconds) for stage, seconds in result.seconds.items()},
     }

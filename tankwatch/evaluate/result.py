@@ -63,6 +63,8 @@ class BacktestResult:
         blocks: by tank, the readings of its span, for plots.
         settings: what was set, for the record.
         seconds: how long each stage took.
+        site_incidents: incidents of a whole site that the production path would have mailed.
+        grouped_incidents: incidents of tanks that belong to them and would not have been mailed.
     """
 
     title: str
@@ -77,6 +79,8 @@ class BacktestResult:
     blocks: Mapping[str, Block]
     settings: Mapping[str, Any]
     seconds: Mapping[str, float]
+    site_incidents: int = 0
+    grouped_incidents: int = 0
 
     @property
     def primary(self) -> DetectorRun:

@@ -23,6 +23,7 @@ from tankwatch.store.engine import reading
 from tankwatch.store.incidents import load_incidents
 from tankwatch.store.plant import Channel, Tank
 from tankwatch.store.scores import load_scores
+from tankwatch.store.siblings import load_site_incidents
 
 COLUMNS = ("tank", "start", "raised", "end", "peak_score", "channel", "symptom")
 
@@ -55,6 +56,7 @@ def collect(
     """
     plan = load_plan(context.engine, context.settings)
     judged = _judged(context, clocks, list(plan.tanks.values()))
+    first_ms = min(one.from_ms for one in judged.values())
     watched = set(plan.primary.channels) if plan.primary else set()
     channels = [channel for channel in plan.channels if channel.name in watched]
     detect = context.settings.detect
@@ -65,6 +67,8 @@ def collect(
         runs[0].scores,
         _stored_incidents(context, judged),
     )
+    with reading(context.engine) as connection:
+        grouped = [s for s in load_site_incidents(connection) if to_ms(s.raised_at) >= first_ms]
     return BacktestResult(
         title=title,
         tanks=tuple(judged),
@@ -78,6 +82,8 @@ def collect(
         blocks={name: _block(context, one, channels) for name, one in judged.items()},
         settings=_told(context.settings),
         seconds=seconds,
+        site_incidents=len(grouped),
+        grouped_incidents=sum(len(one.incident_ids) for one in grouped),
     )
 
 

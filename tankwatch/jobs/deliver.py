@@ -4,6 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 
 from tankwatch.core.incident import MessageKind, Notice
 from tankwatch.errors import DeliveryError, UsageError
@@ -11,8 +12,9 @@ from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.evidence import load_evidence
 from tankwatch.jobs.incidents import mail_domain
 from tankwatch.jobs.scoring import Plan, load_plan
+from tankwatch.jobs.site_mail import site_mail
 from tankwatch.notify.email import FolderTransport, SmtpTransport, Transport, retry_at
-from tankwatch.notify.policy import decide
+from tankwatch.notify.policy import Reason, decide
 from tankwatch.notify.render import render_mail
 from tankwatch.settings import Mail
 from tankwatch.store.engine import reading, writing
@@ -85,6 +87,35 @@ def _deliver_one(
     now: datetime,
     result: DeliverResult,
 ) -> None:
+    try:
+        if message.kind.is_of_site:
+            reason, rendered = site_mail(context, message, now=now)
+        else:
+            reason, rendered = _tank_mail(context, plan, message, now=now)
+        if rendered is None:
+            with writing(context.engine) as connection:
+                mark_held(connection, message.outbox_id, reason=reason.value, at=now)
+            result.held += 1
+            return
+        refused = transport.send(rendered)
+    except UsageError as error:
+        hopeless = DeliveryError(str(error), retry=False)
+        _mark_undelivered(context, message, hopeless, now=now, result=result)
+        return
+    except DeliveryError as error:
+        _mark_undelivered(context, message, error, now=now, result=result)
+        return
+    note = "; ".join([reason.value, *map(str, refused)])
+    with writing(context.engine) as connection:
+        mark_sent(connection, message.outbox_id, reason=reason.value, note=note, at=now)
+    LOG.info("sent", kind=message.kind.value, message_id=message.message_id, note=note)
+    result.sent += 1
+
+
+def _tank_mail(
+    context: Context, plan: Plan, message: QueuedMessage, *, now: datetime
+) -> tuple[Reason, EmailMessage | None]:
+    """Return what to do with a message about a tank and why, and its mail if it is to be sent."""
     mail = context.settings.mail
     with reading(context.engine) as connection:
         stored = load_incidents(connection, ids=[message.incident_id])[0]
@@ -102,31 +133,15 @@ def _deliver_one(
         page_within_s=context.settings.detect.page_within_s,
     )
     if not reason.is_send:
-        with writing(context.engine) as connection:
-            mark_held(connection, message.outbox_id, reason=reason.value, at=now)
-        result.held += 1
-        return
-    try:
-        rendered = render_mail(
-            notice,
-            load_evidence(context, plan, stored, as_of=message.queued_at),
-            sender=mail.sender,
-            recipients=mail.recipients,
-            time_zone=context.settings.plant.time_zone,
-        )
-        refused = transport.send(rendered)
-    except UsageError as error:
-        hopeless = DeliveryError(str(error), retry=False)
-        _mark_undelivered(context, message, hopeless, now=now, result=result)
-        return
-    except DeliveryError as error:
-        _mark_undelivered(context, message, error, now=now, result=result)
-        return
-    note = "; ".join([reason.value, *map(str, refused)])
-    with writing(context.engine) as connection:
-        mark_sent(connection, message.outbox_id, reason=reason.value, note=note, at=now)
-    LOG.info("sent", kind=message.kind.value, message_id=message.message_id, note=note)
-    result.sent += 1
+        return reason, None
+    rendered = render_mail(
+        notice,
+        load_evidence(context, plan, stored, as_of=message.queued_at),
+        sender=mail.sender,
+        recipients=mail.recipients,
+        time_zone=context.settings.plant.time_zone,
+    )
+    return reason, rendered
 
 
 def _mark_undelivered(

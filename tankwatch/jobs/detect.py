@@ -19,7 +19,7 @@ from tankwatch.detectors.view import Judgement
 from tankwatch.jobs.ahead import ahead_steps, see_ahead
 from tankwatch.jobs.carry import Carried, is_led_in, judge_new, load_memories, memory_kind
 from tankwatch.jobs.context import LOG, Context
-from tankwatch.jobs.incidents import apply_events
+from tankwatch.jobs.incidents import apply_events, mail_domain
 from tankwatch.jobs.memory import KIND, TankMemory
 from tankwatch.jobs.rescore import rescore_dirty
 from tankwatch.jobs.rounds import Stretch, load_stretches, new_steps, score_rows
@@ -31,6 +31,7 @@ from tankwatch.jobs.scoring import (
     stale_steps,
 )
 from tankwatch.jobs.sensors import without_bad
+from tankwatch.jobs.siblings import settle_siblings
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.scores import load_states, store_scores, store_states
@@ -54,6 +55,7 @@ class PassResult:
     returned: int = 0
     rescored: int = 0
     incident_ids: list[int] = field(default_factory=list)
+    site_incident_ids: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ def _commit(
         chosen = Judgement(*(getattr(judgement, part)[mine] for part in _PARTS))
         rows = score_rows(chosen, judged.block, stretches, channel_ids)
         store_scores(connection, version, rows)
+    raised_now: list[int] = []
     for stretch in stretches:
         memory, events = judged.memories[stretch.tank_id], judged.events[stretch.tank_id]
         tank = plan.tanks[stretch.tank_id]
@@ -205,8 +208,12 @@ def _commit(
         )
         result.raised += len(raised)
         result.incident_ids += raised
+        raised_now += raised
         result.returned += sum(event.change is Change.RETURN for event in events)
         result.steps += (stretch.until_ms - stretch.from_ms) // context.step_ms
+    domain = mail_domain(context.settings)
+    grouped = settle_siblings(connection, context, raised_now, domain=domain, now=now)
+    result.site_incident_ids += grouped
     tank_ids = [stretch.tank_id for stretch in stretches]
     store_states(connection, KIND, {t: judged.memories[t].to_json() for t in tank_ids})
     for version, carried in judged.carried.items():

@@ -9,10 +9,12 @@ from tankwatch.core.incident import MessageKind, Severity
 from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.core.nature import nature_of
 from tankwatch.core.outlook import Outlook
+from tankwatch.core.siblings import kind_of
 from tankwatch.core.times import from_ms
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.memory import TankMemory
 from tankwatch.jobs.scoring import Plan
+from tankwatch.jobs.siblings import due_at
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Connection
 from tankwatch.store.incidents import (
@@ -25,6 +27,7 @@ from tankwatch.store.incidents import (
 )
 from tankwatch.store.operators import is_planned
 from tankwatch.store.outbox import queue_message
+from tankwatch.store.outbox_hold import hurry_alarm
 from tankwatch.store.plant import Tank
 
 ACTOR = "tankwatch"
@@ -64,6 +67,7 @@ def apply_events(
                 kind=MessageKind.ALARM,
                 domain=domain,
                 at=now,
+                due=due_at(event.symptom, opening.raised_at, tank, plan, context.settings, now=now),
             )
         elif memory.incident_id is None:
             continue
@@ -78,6 +82,8 @@ def apply_events(
             )
             if event in outlooks:
                 set_outlook(connection, memory.incident_id, outlooks[event])
+            if kind_of(event.symptom) is None:
+                hurry_alarm(connection, memory.incident_id, at=now)
         else:
             _return_to_normal(connection, context, memory.incident_id, event, now=now)
             memory.incident_id = None

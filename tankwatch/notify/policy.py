@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
+from tankwatch.core.siblings import SiteNotice
 
 
 class Reason(StrEnum):
@@ -19,6 +20,7 @@ class Reason(StrEnum):
     HOLD_WAITED_TOO_LONG = "hold_waited_too_long"
     HOLD_ALREADY_CLOSED = "hold_already_closed"
     HOLD_ALARM_NEVER_SENT = "hold_alarm_never_sent"
+    HOLD_GROUPED = "hold_grouped"
 
     @property
     def is_send(self) -> bool:
@@ -51,6 +53,29 @@ def decide(
     if notice.kind is MessageKind.ALL_CLEAR:
         return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
     return _decide_alarm(notice, now, timedelta(seconds=page_within_s))
+
+
+def decide_site(
+    notice: SiteNotice,
+    *,
+    recipients: Sequence[str],
+    alarm_sent: bool,
+    now: datetime,
+    page_within_s: float,
+) -> Reason:
+    """Return what to do with a message about a site, and why; see `decide`."""
+    if not any(recipient.strip() for recipient in recipients):
+        return Reason.HOLD_NO_RECIPIENT
+    if notice.kind is MessageKind.SITE_ALL_CLEAR:
+        return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
+    within = timedelta(seconds=page_within_s)
+    if notice.queued_at - notice.started_at > within:
+        return Reason.HOLD_HISTORICAL
+    if all(member.state is IncidentState.CLOSED for member in notice.members):
+        return Reason.HOLD_ALREADY_CLOSED
+    if notice.ended_at is not None and now - notice.queued_at > within:
+        return Reason.HOLD_WAITED_TOO_LONG
+    return Reason.SEND_ALARM
 
 
 def _decide_alarm(notice: Notice, now: datetime, page_within: timedelta) -> Reason:

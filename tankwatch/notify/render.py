@@ -5,6 +5,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from email.headerregistry import Address, HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -25,6 +26,18 @@ from tankwatch.notify.sentences import headline, what_and_why
 
 _TEXT_COLUMNS = 76
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the headers of a mail say; `about` is the tank or the site."""
+
+    kind: MessageKind
+    uid: str
+    about: str
+    message_id: str
+    thread_id: str
+    queued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +83,22 @@ def render_mail(
     """
     view = _view(notice, evidence, time_zone, base_url)
     folder = notice.kind.value
-    text = _fill(f"{folder}/body.txt.j2", view)
+    text = fill(f"{folder}/body.txt.j2", view)
     html = css_inline.inline(
-        _fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
+        fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
     )
     picture = plot_incident(notice.incident, evidence, time_zone)
-    subject = " ".join(_fill(f"{folder}/subject.txt.j2", view).split())
-    message = _headed(notice, sender=sender, recipients=recipients, subject=subject)
-    _put_body(message, notice.message_id, text=text, html=html, picture=picture)
+    subject = " ".join(fill(f"{folder}/subject.txt.j2", view).split())
+    heading = Heading(
+        kind=notice.kind,
+        uid=notice.incident.uid,
+        about=notice.incident.tank,
+        message_id=notice.message_id,
+        thread_id=notice.thread_id,
+        queued_at=notice.queued_at,
+    )
+    message = headed(heading, sender=sender, recipients=recipients, subject=subject)
+    put_body(message, notice.message_id, text=text, html=html, picture=picture)
     return message
 
 
@@ -115,7 +136,8 @@ def _templates() -> Environment:
     return environment
 
 
-def _fill(template: str, view: MailView) -> str:
+def fill(template: str, view: object) -> str:
+    """Return a template filled with what it shows."""
     return _templates().get_template(template).render(mail=view)
 
 
@@ -129,9 +151,14 @@ def _wrapped(text: str, first: str = "", rest: str = "") -> str:
     )
 
 
-def _headed(
-    notice: Notice, *, sender: str, recipients: Sequence[str], subject: str
+def headed(
+    heading: Heading, *, sender: str, recipients: Sequence[str], subject: str
 ) -> EmailMessage:
+    """Return a mail without a body.
+
+    Raises:
+        UsageError: an address or the Message-ID is not usable.
+    """
     # In-Reply-To and References as plain text would be folded, and a long id would be broken.
     registry = HeaderRegistry()
     registry.map_to_type("in-reply-to", MessageIDHeader)  # type: ignore[arg-type]
@@ -140,34 +167,35 @@ def _headed(
     message["Subject"] = subject
     message["From"] = _addresses("mail.sender", [sender])
     message["To"] = _addresses("mail.recipients", recipients)
-    message["Date"] = notice.queued_at
-    message["Message-ID"] = _checked_id(notice.message_id)
-    if notice.thread_id != notice.message_id:
-        message["In-Reply-To"] = _checked_id(notice.thread_id)
-        message["References"] = _checked_id(notice.thread_id)
+    message["Date"] = heading.queued_at
+    message["Message-ID"] = _checked_id(heading.message_id)
+    if heading.thread_id != heading.message_id:
+        message["In-Reply-To"] = _checked_id(heading.thread_id)
+        message["References"] = _checked_id(heading.thread_id)
     message["Auto-Submitted"] = "auto-generated"
-    message["X-Tankwatch-Kind"] = notice.kind.value
-    message["X-Tankwatch-Incident"] = wording.clean_name(notice.incident.uid)
-    message["X-Tankwatch-Tank"] = wording.clean_name(notice.incident.tank)
+    message["X-Tankwatch-Kind"] = heading.kind.value
+    message["X-Tankwatch-Incident"] = wording.clean_name(heading.uid)
+    message["X-Tankwatch-Tank"] = wording.clean_name(heading.about)
     return message
 
 
-def _put_body(
-    message: EmailMessage, message_id: str, *, text: str, html: str, picture: bytes
+def put_body(
+    message: EmailMessage, message_id: str, *, text: str, html: str, picture: bytes | None
 ) -> None:
-    """Add text, HTML and picture, with boundaries that follow from the Message-ID."""
+    """Add text, HTML and the picture if any, with boundaries that follow from the Message-ID."""
     message.set_content(text, cte="quoted-printable")
     rich = EmailMessage(policy=message.policy)
     rich.set_content(html, subtype="html", cte="quoted-printable")
-    rich.add_related(
-        picture,
-        "image",
-        "png",
-        cid=f"<{_picture_cid(message_id)}>",
-        disposition="inline",
-        filename="incident.png",
-    )
-    rich.set_boundary(_boundary(message_id, "related"))
+    if picture is not None:
+        rich.add_related(
+            picture,
+            "image",
+            "png",
+            cid=f"<{_picture_cid(message_id)}>",
+            disposition="inline",
+            filename="incident.png",
+        )
+        rich.set_boundary(_boundary(message_id, "related"))
     del rich["MIME-Version"]  # belongs to the whole message only
     message.make_alternative(_boundary(message_id, "alternative"))
     message.attach(rich)

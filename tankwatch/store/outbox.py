@@ -92,18 +92,23 @@ def queue_message(
     kind: MessageKind,
     domain: str,
     at: datetime,
+    due: datetime | None = None,
 ) -> None:
-    """Queue a message; its Message-ID follows from the incident, so a repeat is the same."""
+    """Queue a message; its Message-ID follows from the incident, so a repeat is the same.
+
+    It leaves at `due`, by default at once.
+    """
+    first = MessageKind.SITE_ALARM if kind.is_of_site else MessageKind.ALARM
     row = {
         "incident_id": incident_id,
         "kind": kind.value,
         "message_id": message_id(uid, kind, domain),
-        "thread_id": message_id(uid, MessageKind.ALARM, domain),
+        "thread_id": message_id(uid, first, domain),
         "state": MessageState.PENDING.value,
         "reason": "",
         "attempts": 0,
         "queued_at": at,
-        "next_attempt_at": at,
+        "next_attempt_at": due or at,
         "last_error": "",
     }
     connection.execute(insert(OutboxRow).values(row))

@@ -21,6 +21,7 @@ VIEWS = (
     "dash_readings",
     "dash_scores",
     "dash_incidents",
+    "dash_site_incidents",
     "dash_alarm_kpis",
     "dash_job_health",
     "dash_model_health",

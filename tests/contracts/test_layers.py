@@ -16,6 +16,7 @@ BASE = {
     "settings_keep",
     "settings_section",
     "settings_live",
+    "settings_siblings",
     "settings_serve",
     "settings_sources",
     "settings_text",

@@ -9,6 +9,8 @@ COLUMNS = {
     "dash_scores": "site tank detector observed_at score threshold_score flag channel",
     "dash_incidents": "incident_id site tank state severity detector channel symptom nature "
     "started_at ended_at acknowledged_at acknowledged_by closed_at peak_score mails_sent label",
+    "dash_site_incidents": "site_incident_id site kind channel tanks started_at raised_at ended_at "
+    "mails_sent",
     "dash_alarm_kpis": "site day alarms mean_time_to_acknowledge_s standing chattering shelved "
     "false_alarm_share",
     "dash_job_health": "job last_started_at last_finished_at last_outcome rows seconds lag_s "

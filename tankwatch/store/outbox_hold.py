@@ -1,0 +1,59 @@
+"""Alarms that wait for their siblings, are held for them, or must not wait any longer."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from tankwatch.core.incident import MessageKind
+from tankwatch.store.outbox import DeliveryRow, MessageState, OutboxRow
+
+HOLD_GROUPED: Final = "hold_grouped"
+URGENT: Final = "urgent"
+
+
+def hold_alarms(connection: Connection, incident_ids: Sequence[int], *, at: datetime) -> None:
+    """Keep the alarms of incidents that belong to one of their site from being sent.
+
+    One that is being sent, or that must not wait, is left alone.
+    """
+    query = select(OutboxRow.outbox_id).where(
+        OutboxRow.incident_id.in_(incident_ids),
+        OutboxRow.kind == MessageKind.ALARM.value,
+        OutboxRow.state == MessageState.PENDING.value,
+        OutboxRow.reason != URGENT,
+        or_(OutboxRow.leased_until.is_(None), OutboxRow.leased_until <= at),
+    )
+    keys = connection.execute(query).scalars().all()
+    if not keys:
+        return
+    change = update(OutboxRow).where(OutboxRow.outbox_id.in_(keys))
+    connection.execute(change.values(state=MessageState.HELD.value, reason=HOLD_GROUPED))
+    rows = [{"outbox_id": key, "at": at, "outcome": "held", "detail": HOLD_GROUPED} for key in keys]
+    connection.execute(insert(DeliveryRow), rows)
+
+
+def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> None:
+    """Have an incident's alarm sent now, though it waits for siblings or was held for them."""
+    mine = (
+        OutboxRow.incident_id == incident_id,
+        OutboxRow.kind == MessageKind.ALARM.value,
+    )
+    waits = (OutboxRow.state == MessageState.PENDING.value, OutboxRow.attempts == 0)
+    change = update(OutboxRow).where(*mine, *waits)
+    connection.execute(change.values(reason=URGENT, next_attempt_at=at))
+    held = (OutboxRow.state == MessageState.HELD.value, OutboxRow.reason == HOLD_GROUPED)
+    values = {
+        "state": MessageState.PENDING.value,
+        "reason": URGENT,
+        "queued_at": at,
+        "next_attempt_at": at,
+    }
+    connection.execute(update(OutboxRow).where(*mine, *held).values(values))
+
+
+def is_queued(connection: Connection, queued_message_id: str) -> bool:
+    """Return whether a message with this Message-ID was ever queued."""
+    query = select(OutboxRow.outbox_id).where(OutboxRow.message_id == queued_message_id)
+    return connection.execute(query).first() is not None
