@@ -69,7 +69,8 @@ def train_shown(context: Context, detector: str, *, until: str = "") -> TrainRes
         task = progress.add_task("", total=None, what=detector, told="starting")
 
         def show(epoch: Epoch) -> None:
-            told = (
+            part = f"fit {epoch.fit}/{epoch.fits}, " if epoch.fits > 1 else ""
+            told = part + (
                 f"epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.loss:.4f}, held-out "
                 f"{epoch.held_out_loss:.4f}, at most {human_duration(epoch.seconds_left)} left"
             )

@@ -10,7 +10,7 @@ from tankwatch.detectors.base import RECENT_STEPS, Detector, require_graph
 from tankwatch.detectors.runtime import BATCH, network
 from tankwatch.detectors.view import Floats, Mask, View
 from tankwatch.errors import TrainingError
-from tankwatch.models.child import Progress, WindowSet, train_autoencoder
+from tankwatch.models.child import Progress, Run, WindowSet, train_autoencoders
 from tankwatch.models.spec import AutoencoderSpec
 from tankwatch.shaping.windows import (
     hold_fill,
@@ -114,17 +114,14 @@ class LSTMAutoencoder(Detector):
             patience=self.patience,
             seed=self.random_state,
         )
-        trained = train_autoencoder(
+        windows = (
             self._windows(scaled[:, train], mask[:, train], self.max_windows),
             self._windows(scaled[:, part], mask[:, part], max(self.max_windows // 4, 1)),
-            spec=spec,
-            on_progress=self.on_progress,
-            should_stop=self.should_stop,
-            timeout_s=self.timeout_s,
-            warm_start=self.warm_start_,
         )
+        run = Run(self.on_progress, self.should_stop, self.timeout_s, self.warm_start_)
+        (trained,) = train_autoencoders([windows], spec=spec, run=run)
         self.keras_, self.onnx_ = trained.keras, trained.onnx
-        self.held_out_error_ = min(epoch.held_out_loss for epoch in trained.history)
+        self.held_out_error_ = trained.held_out_error
         self.epochs_run_ = len(trained.history)
         self.versions_ = trained.versions
         self.export_difference_ = trained.export_difference

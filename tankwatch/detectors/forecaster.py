@@ -13,7 +13,7 @@ from tankwatch.detectors.smoothing import Doubles, ewma
 from tankwatch.detectors.streaming import Memory, StreamingDetector
 from tankwatch.detectors.surprise import Surprise, learn_changes
 from tankwatch.detectors.view import Floats, Mask, View
-from tankwatch.models.child import Progress, train_forecaster
+from tankwatch.models.child import Progress, Run, train_forecasters
 from tankwatch.models.forecaster_spec import ForecasterSpec
 from tankwatch.shaping.windows import hold_fill
 
@@ -116,17 +116,10 @@ class ForecastingDetector(StreamingDetector):
         train, later = self.surprise_.series(
             filled, known, most_steps=self.max_steps, seed=self.random_state
         )
-        trained = train_forecaster(
-            train,
-            later,
-            spec=self.spec,
-            on_progress=self.on_progress,
-            should_stop=self.should_stop,
-            timeout_s=self.timeout_s,
-            warm_start=self.warm_start_,
-        )
+        run = Run(self.on_progress, self.should_stop, self.timeout_s, self.warm_start_)
+        (trained,) = train_forecasters([(train, later)], spec=self.spec, run=run)
         self.keras_, self.onnx_ = trained.keras, trained.onnx
-        self.held_out_error_ = min(epoch.held_out_loss for epoch in trained.history)
+        self.held_out_error_ = trained.held_out_error
         self.training_ = {
             "epochs_run": len(trained.history),
             "versions": trained.versions,

@@ -1,32 +1,29 @@
 """Training in a child process that ends, so that no other process ever loads TensorFlow."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.errors import TrainingError
 from tankwatch.models.forecaster_spec import ForecasterSpec, SeriesSet
+from tankwatch.models.process import Watch, run_child
 from tankwatch.models.spec import AutoencoderSpec
 
-_ERROR_LINES = 12
-_POLL_S = 0.2
+Arrays = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One epoch of a training under way; times in seconds, losses in squared scaled units."""
+    """One epoch of a training under way; times in seconds, losses in squared scaled units.
+
+    A training may hold several fits: one for each network, two for a network whose worst training
+    windows are left out of a second fit.
+    """
 
     epoch: int
     epochs: int
@@ -34,17 +31,35 @@ class Progress:
     held_out_loss: float
     seconds: float
     seconds_left: float
+    fit: int = 1
+    fits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
-    """What a training child leaves behind."""
+    """What a training child leaves behind of a network.
+
+    Attributes:
+        keras: the ``.keras`` archive.
+        onnx: the exported graph.
+        history: every epoch.
+        versions: of the packages that trained it.
+        export_difference: largest difference between the graph and Keras.
+        dropped: positions of the training windows that the second fit left out.
+    """
 
     keras: bytes
     onnx: bytes
     history: tuple[Progress, ...]
     versions: dict[str, str]
     export_difference: float
+    dropped: tuple[int, ...] = ()
+
+    @property
+    def held_out_error(self) -> float:
+        """Return the lowest held-out loss of the last fit."""
+        last = self.history[-1].fit
+        return min(epoch.held_out_loss for epoch in self.history if epoch.fit == last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,208 +70,121 @@ class WindowSet:
     mask: NDArray[np.bool_]
 
 
-def train_autoencoder(
-    train: WindowSet,
-    held_out: WindowSet,
-    *,
-    spec: AutoencoderSpec,
-    on_progress: Callable[[Progress], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    timeout_s: float = float("inf"),
-    warm_start: bytes | None = None,
-) -> TrainedNetwork:
-    """Train in a child process, and return the network.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How trainings are run, and watched over.
 
-    Args:
-        train: windows to learn.
-        held_out: windows of later time, which end the training early.
-        spec: network and training.
+    Attributes:
         on_progress: called after each epoch, in the caller's thread; what it raises ends the child.
         should_stop: asked about five times a second; true ends the child.
         timeout_s: a longer training is ended.
         warm_start: a `.keras` archive whose weights training starts from, if they fit the network.
-
-    Raises:
-        TrainingError: there are no windows, TensorFlow is missing, the training failed, took too
-            long or was stopped.
     """
-    if not len(train.values) or not len(held_out.values):
-        message = (
-            f"{len(train.values)} training and {len(held_out.values)} held-out windows are too few "
-            "to train on: give more history or a shorter model.window"
-        )
-        raise TrainingError(message)
-    arrays: dict[str, NDArray[np.generic]] = {}
-    for part, windows in (("train", train), ("held_out", held_out)):
-        arrays |= {part: windows.values, f"{part}_mask": windows.mask}
-    run = Run(on_progress, should_stop or (lambda: False), timeout_s)
-    return _train({"kind": "autoencoder", "spec": spec.to_json()}, arrays, run, warm_start)
+
+    on_progress: Callable[[Progress], None] | None = None
+    should_stop: Callable[[], bool] | None = None
+    timeout_s: float = float("inf")
+    warm_start: bytes | None = None
 
 
-def train_forecaster(
-    train: SeriesSet,
-    held_out: SeriesSet,
-    *,
-    spec: ForecasterSpec,
-    on_progress: Callable[[Progress], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    timeout_s: float = float("inf"),
-    warm_start: bytes | None = None,
-) -> TrainedNetwork:
-    """Train a stateful forecaster in a child process, and return the network.
+def train_autoencoders(
+    sets: Sequence[tuple[WindowSet, WindowSet]], *, spec: AutoencoderSpec, run: Run
+) -> list[TrainedNetwork]:
+    """Train a network on each set of windows, in one child process, and return the networks.
 
     Args:
-        train: series to learn.
-        held_out: series of later time, which end the training early.
-        spec: network and training.
-        on_progress: called after each epoch, in the caller's thread; what it raises ends the child.
-        should_stop: asked about five times a second; true ends the child.
-        timeout_s: a longer training is ended.
-        warm_start: a ``.keras`` archive whose weights training starts from, if they fit.
+        sets: for each network windows to learn, and windows of later time, which end the training.
+        spec: network and training, the same for all.
+        run: how it is watched over.
 
     Raises:
-        TrainingError: no target counts, TensorFlow is missing, the training failed, took too long
-            or was stopped.
+        TrainingError: a set has no windows, TensorFlow is missing, the training failed, took too
+            long or was stopped.
     """
-    if not train.counted or not held_out.counted:
-        message = (
-            f"{train.counted} training and {held_out.counted} held-out values are too few to train "
-            "a forecaster on: give more history"
+    arrays: list[Arrays] = []
+    for train, held_out in sets:
+        if not len(train.values) or not len(held_out.values):
+            message = (
+                f"{len(train.values)} training and {len(held_out.values)} held-out windows are too "
+                "few to train on: give more history or a shorter model.window"
+            )
+            raise TrainingError(message)
+        parts = (("train", train), ("held_out", held_out))
+        values = {part: windows.values for part, windows in parts}
+        arrays.append({**values, **{f"{part}_mask": windows.mask for part, windows in parts}})
+    return _train({"kind": "autoencoder", "spec": spec.to_json()}, arrays, run)
+
+
+def train_forecasters(
+    sets: Sequence[tuple[SeriesSet, SeriesSet]], *, spec: ForecasterSpec, run: Run
+) -> list[TrainedNetwork]:
+    """Train a stateful forecaster on each set of series, in one child, and return the networks.
+
+    Args:
+        sets: for each network series to learn, and series of later time, which end the training.
+        spec: network and training, the same for all.
+        run: how it is watched over.
+
+    Raises:
+        TrainingError: no target of a set counts, TensorFlow is missing, the training failed, took
+            too long or was stopped.
+    """
+    arrays: list[Arrays] = []
+    for train, held_out in sets:
+        if not train.counted or not held_out.counted:
+            message = (
+                f"{train.counted} training and {held_out.counted} held-out values are too few to "
+                "train a forecaster on: give more history"
+            )
+            raise TrainingError(message)
+        parts = (("train", train), ("held_out", held_out))
+        arrays.append(
+            {
+                f"{part}{what}": values
+                for part, series in parts
+                for what, values in (
+                    ("", series.inputs),
+                    ("_targets", series.targets),
+                    ("_mask", series.mask),
+                )
+            }
         )
-        raise TrainingError(message)
-    arrays: dict[str, NDArray[np.generic]] = {}
-    for part, series in (("train", train), ("held_out", held_out)):
-        arrays |= {part: series.inputs, f"{part}_targets": series.targets}
-        arrays[f"{part}_mask"] = series.mask
-    run = Run(on_progress, should_stop or (lambda: False), timeout_s)
-    return _train({"kind": "forecaster", "spec": spec.to_json()}, arrays, run, warm_start)
+    return _train({"kind": "forecaster", "spec": spec.to_json()}, arrays, run)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How a training is watched over: see `train_autoencoder`."""
-
-    on_progress: Callable[[Progress], None] | None
-    should_stop: Callable[[], bool]
-    timeout_s: float
-
-
-def _train(
-    task: dict[str, object],
-    arrays: Mapping[str, NDArray[np.generic]],
-    run: Run,
-    warm_start: bytes | None,
-) -> TrainedNetwork:
-    with tempfile.TemporaryDirectory(prefix="tankwatch-train-") as name:
-        folder = Path(name)
-        (folder / "spec.json").write_text(json.dumps(task), "utf-8")
-        if warm_start is not None:
-            (folder / "initial.keras").write_bytes(warm_start)
-        for part, values in arrays.items():
-            np.save(folder / f"{part}.npy", values)
-        history = _run(folder, run.on_progress, run.should_stop, run.timeout_s)
-        result = json.loads((folder / "result.json").read_text("utf-8"))
-        return TrainedNetwork(
-            keras=(folder / "network.keras").read_bytes(),
-            onnx=(folder / "network.onnx").read_bytes(),
-            history=tuple(history),
-            versions=result["versions"],
-            export_difference=result["export_difference"],
-        )
-
-
-def _run(
-    folder: Path,
-    on_progress: Callable[[Progress], None] | None,
-    should_stop: Callable[[], bool],
-    timeout_s: float,
-) -> list[Progress]:
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "tankwatch.models.worker", str(folder), str(os.getpid())]
-    deadline_s = time.monotonic() + timeout_s
+def _train(task: dict[str, object], arrays: Sequence[Arrays], run: Run) -> list[TrainedNetwork]:
     history: list[Progress] = []
-    with (
-        (folder / "stderr.txt").open("w+b") as errors,
-        subprocess.Popen(  # noqa: S603 - our own module
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env={**os.environ, **quiet},
-            start_new_session=True,
-        ) as child,
-    ):
-        lines: SimpleQueue[str] = SimpleQueue()
-        reader = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
-        reader.start()
-        reason = ""
-        try:
-            while child.poll() is None and not reason:
-                if should_stop():
-                    reason = "training was stopped"
-                elif time.monotonic() > deadline_s:
-                    reason = f"training took longer than {timeout_s:g} s: raise train.timeout_s"
-                else:
-                    _follow(lines, history, on_progress, wait_s=_POLL_S)
-        finally:
-            _end(child)
-            reader.join()
-        _follow(lines, history, on_progress, wait_s=0.0)
-    reason = reason or _failure(folder, child.returncode)
-    if reason:
-        raise TrainingError(reason)
-    return history
 
-
-def _pass_on(child: "subprocess.Popen[str]", lines: "SimpleQueue[str]") -> None:
-    for line in child.stdout or ():
-        if line.startswith("{"):
-            lines.put(line)
-
-
-def _follow(
-    lines: "SimpleQueue[str]",
-    history: list[Progress],
-    on_progress: Callable[[Progress], None] | None,
-    *,
-    wait_s: float,
-) -> None:
-    """Take the lines that come within `wait_s`, or those that are there already for 0.
-
-    The wait is one for all lines: epochs that follow each other faster must not keep the caller
-    from asking whether to stop.
-    """
-    deadline_s = time.monotonic() + wait_s
-    while (left_s := deadline_s - time.monotonic()) > 0 or not wait_s:
-        try:
-            line = lines.get(timeout=left_s) if wait_s else lines.get_nowait()
-        except Empty:
-            return
+    def follow(line: str) -> None:
         progress = Progress(**json.loads(line))
         history.append(progress)
-        if on_progress is not None:
-            on_progress(progress)
+        if run.on_progress is not None:
+            run.on_progress(progress)
+
+    with tempfile.TemporaryDirectory(prefix="tankwatch-train-") as name:
+        folder = Path(name)
+        (folder / "task.json").write_text(json.dumps({**task, "networks": len(arrays)}), "utf-8")
+        if run.warm_start is not None:
+            (folder / "initial.keras").write_bytes(run.warm_start)
+        parts = [folder / str(index) for index in range(len(arrays))]
+        for part, named in zip(parts, arrays, strict=True):
+            part.mkdir()
+            for what, values in named.items():
+                np.save(part / f"{what}.npy", values)
+        run_child(folder, Watch(follow, run.should_stop or (lambda: False), run.timeout_s))
+        return [_trained(part, history, of=len(parts)) for part in parts]
 
 
-def _failure(folder: Path, exit_code: int) -> str:
-    """Return why the child failed, empty if it did not."""
-    if not exit_code:
-        return ""
-    told = folder / "error.txt"
-    if told.exists():
-        return told.read_text("utf-8")
-    end = f"exit code {exit_code}" if exit_code > 0 else signal.Signals(-exit_code).name
-    if exit_code == -signal.SIGKILL:
-        end += " (is the machine out of memory? lower model.max_windows or model.batch)"
-    stderr = (folder / "stderr.txt").read_text("utf-8", "replace").strip().splitlines()
-    return "\n".join([f"training failed: {end}", *stderr[-_ERROR_LINES:]])
-
-
-def _end(child: "subprocess.Popen[str]") -> None:
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+def _trained(part: Path, history: Sequence[Progress], *, of: int) -> TrainedNetwork:
+    """Return the network that the child left in `part`, with its share of the fits."""
+    result = json.loads((part / "result.json").read_text("utf-8"))
+    each = history[-1].fits // of
+    own = [epoch for epoch in history if (epoch.fit - 1) // each == int(part.name)]
+    return TrainedNetwork(
+        keras=(part / "network.keras").read_bytes(),
+        onnx=(part / "network.onnx").read_bytes(),
+        history=tuple(own),
+        versions=result["versions"],
+        export_difference=result["export_difference"],
+        dropped=tuple(result["dropped"]),
+    )

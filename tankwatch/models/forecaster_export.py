@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from tankwatch.errors import TrainingError
-from tankwatch.models.export import IR_VERSION, LARGEST_DIFFERENCE, OPSET, Graph
 from tankwatch.models.forecaster import SMALLEST_SCALE, run_in_keras
 from tankwatch.models.forecaster_spec import ForecasterSpec
+from tankwatch.models.graph import IR_VERSION, LARGEST_DIFFERENCE, OPSET, Graph
 
 
 def export_forecaster(model: keras.Model, spec: ForecasterSpec) -> bytes:

@@ -2,6 +2,7 @@
 
 import keras
 
+from tankwatch.models.decoder import FeedbackDecoder
 from tankwatch.models.spec import AutoencoderSpec
 
 
@@ -14,6 +15,11 @@ def build_autoencoder(spec: AutoencoderSpec, channels: int) -> keras.Model:
                   -> RepeatVector(w) -> (n, w, units[-1])
                   -> decoder, mirrored, many-to-many -> (n, w, units[0])
                   -> head -> (n, w, c)
+
+    With ``decoder="feedback"`` the mirrored decoder and the head run step by step on their own
+    last output, from the code as their state::
+
+                     (n, units[-1]) -> w times a step (n, c) -> (n, c) -> (n, w, c)
     """
     layer = keras.layers.LSTM if spec.cell == "lstm" else keras.layers.GRU
     inputs = keras.Input((spec.window, channels), name="windows")
@@ -21,8 +27,14 @@ def build_autoencoder(spec: AutoencoderSpec, channels: int) -> keras.Model:
     for index, units in enumerate(spec.units):
         is_last = index == len(spec.units) - 1
         hidden = layer(units, return_sequences=not is_last, name=f"encoder_{index}")(hidden)
+    mirrored = spec.units[::-1]
+    if spec.decoder == "feedback":
+        decoder = FeedbackDecoder(
+            spec.window, channels, units=mirrored, cell=spec.cell, head=spec.head, name="feedback"
+        )
+        return keras.Model(inputs, decoder(hidden), name="sequence_autoencoder")
     hidden = keras.layers.RepeatVector(spec.window, name="repeat")(hidden)
-    for index, units in enumerate(reversed(spec.units)):
+    for index, units in enumerate(mirrored):
         hidden = layer(units, return_sequences=True, name=f"decoder_{index}")(hidden)
     if spec.head == "dense":
         outputs = keras.layers.Dense(channels, name="head")(hidden)

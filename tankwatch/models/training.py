@@ -1,7 +1,7 @@
 """Training a sequence autoencoder.  Imported by the training child only."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from tankwatch.models.network import build_autoencoder, masked_error
 from tankwatch.models.spec import AutoencoderSpec
 
 Report = Callable[[dict[str, float]], None]
+_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Windows:
     def target(self) -> NDArray[np.float32]:
         """Return what the loss needs, (n, window, 2 channels): values, then mask."""
         return np.concatenate([self.values, self.mask.astype(np.float32)], axis=-1)
+
+    def without(self, places: Sequence[int]) -> "Windows":
+        """Return all windows but those at `places`."""
+        kept = np.setdiff1d(np.arange(len(self.values)), places)
+        return Windows(self.values[kept], self.mask[kept])
 
 
 def fit_autoencoder(
@@ -75,6 +81,19 @@ def fit_autoencoder(
         )
         raise TrainingError(message)
     return model
+
+
+def worst_windows(model: keras.Model, train: Windows, *, share: float) -> list[int]:
+    """Return the places of the `share` of windows with the largest mean squared error, rising.
+
+    A window that few others are like is rebuilt badly even though it was learned from.  Fitting
+    again without such windows is a step of least trimmed squares (Rousseeuw and Van Driessen 2006).
+    """
+    rebuilt = model.predict(train.values, batch_size=_AT_ONCE, verbose=0)
+    known = np.maximum(train.mask.sum(axis=(1, 2)), 1)
+    error = (np.square(train.values - rebuilt) * train.mask).sum(axis=(1, 2)) / known
+    count = round(share * len(error))
+    return sorted(np.argsort(error, kind="stable")[len(error) - count :].tolist())
 
 
 def take_over(model: keras.Model, initial: Path) -> None:

@@ -18,6 +18,7 @@ TRAINING_CHILD = {
         "network",
         "training",
         "export",
+        "graph",
         "worker",
         "forecaster",
         "forecaster_export",

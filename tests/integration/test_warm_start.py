@@ -11,7 +11,7 @@ from tankwatch.detectors.catalogue import build_detector
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.history import load_history
 from tankwatch.jobs.train import initial_weights, train
-from tankwatch.models.child import Progress, WindowSet, train_autoencoder
+from tankwatch.models.child import Progress, Run, WindowSet, train_autoencoders
 from tankwatch.models.spec import AutoencoderSpec
 from tankwatch.settings import Settings
 from tankwatch.store.engine import connect, reading
@@ -79,7 +79,8 @@ def test_an_archive_that_does_not_fit_the_network_is_ignored(context: Context) -
     given = WindowSet(windows, np.ones(windows.shape, dtype=bool))
     spec = AutoencoderSpec(window=12, units=(6,), epochs=1, batch=32)
     plain, ignored = (
-        train_autoencoder(given, given, spec=spec, warm_start=weights) for weights in (None, stored)
+        train_autoencoders([(given, given)], spec=spec, run=Run(warm_start=weights))[0]
+        for weights in (None, stored)
     )
     assert plain.onnx == ignored.onnx
 

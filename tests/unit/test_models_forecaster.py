@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 
 from tankwatch.detectors.runtime import OnnxForecaster
 from tankwatch.errors import ModelError, TrainingError
-from tankwatch.models.child import train_forecaster
-from tankwatch.models.decoder import FeedbackDecoder
+from tankwatch.models.child import Run, train_forecasters
 from tankwatch.models.forecaster import build_forecaster, fit_forecaster, run_in_keras, zero_state
 from tankwatch.models.forecaster_export import check_forecaster, export_forecaster
 from tankwatch.models.forecaster_spec import ForecasterSpec, SeriesSet
@@ -114,47 +112,4 @@ def test_specs_and_tasks_that_make_no_sense_are_refused() -> None:
     empty = wave(2, 10, 0)
     nothing = SeriesSet(empty.inputs, empty.targets, np.zeros_like(empty.mask))
     with pytest.raises(TrainingError, match="give more history"):
-        train_forecaster(nothing, empty, spec=SPECS[0])
-
-
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_feedback_gives_each_output_to_the_next_step(cell: str) -> None:
-    keras.utils.set_random_seed(3)
-    decoder, code = FeedbackDecoder(6, 2, cell=cell), draws(3, 4)
-    found = np.asarray(decoder(code))
-    assert found.shape == (3, 6, 2)
-    kernel, bias = (np.asarray(weight) for weight in decoder.head.get_weights())
-    output: Any = np.zeros((3, 2), np.float32)
-    state: Any = [code, np.zeros_like(code)] if cell == "lstm" else [code]
-    for step in range(6):
-        hidden, state = _by_hand(decoder.step_cell, output, state)
-        output = hidden @ kernel + bias
-        np.testing.assert_allclose(found[:, step], output, atol=1e-5)
-
-
-def _by_hand(cell: Any, inputs: Floats, state: list[Floats]) -> tuple[Floats, list[Floats]]:
-    def sigmoid(values: Floats) -> Floats:
-        return np.asarray(1.0 / (1.0 + np.exp(-values)))
-
-    kernel, recurrent, bias = (np.asarray(weight) for weight in cell.get_weights())
-    if len(state) == 2:
-        gates = np.split(inputs @ kernel + state[0] @ recurrent + bias, 4, axis=1)
-        carried = sigmoid(gates[1]) * state[1] + sigmoid(gates[0]) * np.tanh(gates[2])
-        hidden = sigmoid(gates[3]) * np.tanh(carried)
-        return hidden, [hidden, carried]
-    ours = np.split(inputs @ kernel + bias[0], 3, axis=1)
-    theirs = np.split(state[0] @ recurrent + bias[1], 3, axis=1)
-    update, reset = sigmoid(ours[0] + theirs[0]), sigmoid(ours[1] + theirs[1])
-    new = np.tanh(ours[2] + reset * theirs[2])
-    hidden = update * state[0] + (1.0 - update) * new
-    return hidden, [hidden]
-
-
-def test_a_feedback_autoencoder_learns() -> None:
-    keras.utils.set_random_seed(4)
-    waves = wave(64, 12, 5).inputs
-    inputs = keras.Input((12, 1))
-    model = keras.Model(inputs, FeedbackDecoder(12, 1)(keras.layers.LSTM(12)(inputs)))
-    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse")
-    history = model.fit(waves, waves, epochs=40, verbose=0).history["loss"]
-    assert history[-1] < 0.2 * history[0]
+        train_forecasters([(nothing, empty)], spec=SPECS[0], run=Run())

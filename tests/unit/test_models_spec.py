@@ -8,7 +8,9 @@ from tankwatch.models.spec import AutoencoderSpec
 
 
 def test_a_spec_survives_json() -> None:
-    spec = AutoencoderSpec(window=30, units=(8, 4), cell="gru", head="lstm", seed=7)
+    spec = AutoencoderSpec(
+        window=30, units=(8, 4), cell="gru", decoder="feedback", head="lstm", seed=7
+    )
     assert AutoencoderSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
@@ -24,6 +26,10 @@ def test_a_spec_survives_json() -> None:
         ("units", (8, "4")),
         ("cell", "rnn"),
         ("head", "linear"),
+        ("decoder", "attention"),
+        ("trim", 0.6),
+        ("trim", -0.1),
+        ("trim", "some"),
         ("epochs", 0),
         ("epochs", True),
         ("batch", 0),

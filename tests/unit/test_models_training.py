@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from tankwatch.errors import TrainingError
-from tankwatch.models.child import Progress, TrainedNetwork, WindowSet, train_autoencoder
+from tankwatch.models.child import Progress, Run, TrainedNetwork, WindowSet, train_autoencoders
 from tankwatch.models.spec import AutoencoderSpec
 
 SPEC = AutoencoderSpec(window=12, units=(16, 8), epochs=8, batch=32, learning_rate=0.01, seed=3)
@@ -31,8 +32,14 @@ def sines(count: int, seed: int) -> WindowSet:
     return WindowSet(np.where(mask, values, np.float32(1.5)), mask)
 
 
+def fit(
+    given: WindowSet, held_out: WindowSet, *, spec: AutoencoderSpec, **run: Any
+) -> TrainedNetwork:
+    return train_autoencoders([(given, held_out)], spec=spec, run=Run(**run))[0]
+
+
 def train(spec: AutoencoderSpec, on_progress: Callable[[Progress], None]) -> TrainedNetwork:
-    return train_autoencoder(sines(800, 0), sines(200, 1), spec=spec, on_progress=on_progress)
+    return fit(sines(800, 0), sines(200, 1), spec=spec, on_progress=on_progress)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +114,7 @@ def test_the_parent_never_loads_tensorflow() -> None:
 def test_a_training_that_is_told_to_stop_ends() -> None:
     seen: list[Progress] = []
     with pytest.raises(TrainingError, match="stopped"):
-        train_autoencoder(
+        fit(
             sines(64, 0),
             sines(16, 1),
             spec=ENDLESS,
@@ -123,13 +130,13 @@ def test_what_the_caller_raises_ends_the_child() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_autoencoder(sines(64, 0), sines(16, 1), spec=ENDLESS, should_stop=interrupt)
+        fit(sines(64, 0), sines(16, 1), spec=ENDLESS, should_stop=interrupt)
     assert not still_running()
 
 
 def test_a_training_that_takes_too_long_is_ended() -> None:
     with pytest.raises(TrainingError, match=r"longer than 0\.5 s: raise train\.timeout_s"):
-        train_autoencoder(sines(64, 0), sines(16, 1), spec=ENDLESS, timeout_s=0.5)
+        fit(sines(64, 0), sines(16, 1), spec=ENDLESS, timeout_s=0.5)
     assert not still_running()
 
 
@@ -138,7 +145,7 @@ def test_values_that_are_no_numbers_are_reported_with_the_remedy() -> None:
     broken.values[:] = np.nan
     spec = AutoencoderSpec(window=12, units=(4,), epochs=2)
     with pytest.raises(TrainingError, match=r"^training diverged .* lower model\.learning_rate"):
-        train_autoencoder(broken, sines(16, 1), spec=spec)
+        fit(broken, sines(16, 1), spec=spec)
 
 
 def test_an_error_in_the_child_reaches_the_caller(
@@ -147,7 +154,7 @@ def test_an_error_in_the_child_reaches_the_caller(
     (tmp_path / "keras.py").write_text("raise ValueError('this keras is broken')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(TrainingError, match=r"exit code 1(.|\n)*ValueError: this keras is broken"):
-        train_autoencoder(sines(64, 0), sines(16, 1), spec=SPEC)
+        fit(sines(64, 0), sines(16, 1), spec=SPEC)
 
 
 def test_a_missing_tensorflow_is_named_with_the_remedy(
@@ -158,13 +165,13 @@ def test_a_missing_tensorflow_is_named_with_the_remedy(
     with pytest.raises(
         TrainingError, match=r"no tensorflow here.*pip install 'tankwatch\[train\]'"
     ):
-        train_autoencoder(sines(64, 0), sines(16, 1), spec=SPEC)
+        fit(sines(64, 0), sines(16, 1), spec=SPEC)
 
 
 def test_no_windows_are_refused_before_a_child_is_started() -> None:
     none = WindowSet(np.zeros((0, 12, 2), np.float32), np.zeros((0, 12, 2), dtype=bool))
     with pytest.raises(TrainingError, match="0 training and 16 held-out windows"):
-        train_autoencoder(none, sines(16, 1), spec=SPEC)
+        fit(none, sines(16, 1), spec=SPEC)
 
 
 def test_a_killed_child_is_reported_with_its_signal() -> None:
@@ -174,16 +181,16 @@ def test_a_killed_child_is_reported_with_its_signal() -> None:
         return False
 
     with pytest.raises(TrainingError, match=r"training failed: SIGKILL .*out of memory"):
-        train_autoencoder(sines(64, 0), sines(16, 1), spec=ENDLESS, should_stop=kill_the_child)
+        fit(sines(64, 0), sines(16, 1), spec=ENDLESS, should_stop=kill_the_child)
 
 
 TRAIN_FOR_EVER = """
 import numpy as np
-from tankwatch.models.child import WindowSet, train_autoencoder
+from tankwatch.models.child import Run, WindowSet, train_autoencoders
 from tankwatch.models.spec import AutoencoderSpec
 ones = WindowSet(np.ones((64, 12, 2), np.float32), np.ones((64, 12, 2), dtype=bool))
 spec = AutoencoderSpec(window=12, units=(4,), epochs=100_000, patience=100_000)
-train_autoencoder(ones, ones, spec=spec)
+train_autoencoders([(ones, ones)], spec=spec, run=Run())
 """
 
 WATCH_PARENT = """
