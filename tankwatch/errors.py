@@ -16,6 +16,9 @@
     │   └── TrainingError     training did not end with a usable model
     └── DeliveryError         a message could not be handed over; ``retry``: try again?
 
+    UserWarning
+    └── CalibrationWarning    thresholds stand on too little time to be relied on
+
 Each message says what is wrong, where, and the remedy.
 """
 
@@ -83,3 +86,7 @@ class DeliveryError(TankwatchError):
     def __init__(self, message: str, *, retry: bool) -> None:
         super().__init__(message)
         self.retry = retry
+
+
+class CalibrationWarning(UserWarning):
+    """Thresholds stand on too little time to be relied on."""

@@ -96,7 +96,18 @@ class Model(Section):
     window: int = _setting(60, "Steps in a window.", unit="steps", ge=4, le=2880)
     units: tuple[int, ...] = _setting((32, 16), "Cells in each encoder layer; the decoder mirrors.")
     cell: Literal["lstm", "gru"] = _setting("lstm", "Recurrent cell.")
-    head: Literal["dense", "lstm"] = _setting("dense", "Last layer of the decoder.")
+    decoder: Literal["repeat", "feedback"] = _setting(
+        "repeat", "The decoder is given the code at every step, or its own last output."
+    )
+    head: Literal["dense", "lstm"] = _setting(
+        "dense", "Last layer of the decoder; lstm gives scaled values within -1 and 1 only."
+    )
+    per: Literal["fleet", "group", "tank"] = _setting(
+        "fleet", "One network for all tanks, for each site, or for each tank."
+    )
+    trim: float = _setting(
+        0.0, "Share of the worst training windows that a second fit leaves out.", ge=0, le=0.5
+    )
     epochs: int = _setting(40, "Most passes over the training windows.", ge=1, le=10_000)
     batch: int = _setting(128, "Windows in a gradient step.", unit="windows", ge=1, le=65_536)
     learning_rate: float = _setting(0.003, "Step size of Adam.", gt=0, lt=1)

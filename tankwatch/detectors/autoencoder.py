@@ -1,46 +1,62 @@
 """The sequence autoencoder as a detector: reconstruction error over a window and its last steps."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from statistics import mean
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.detectors.base import RECENT_STEPS, Detector, require_graph
-from tankwatch.detectors.runtime import BATCH, network
-from tankwatch.detectors.view import Floats, Mask, View
-from tankwatch.errors import TrainingError
-from tankwatch.models.child import Progress, Run, WindowSet, train_autoencoders
-from tankwatch.models.spec import AutoencoderSpec
-from tankwatch.shaping.windows import (
-    hold_fill,
-    sample_windows,
-    sliding_windows,
-    split_time,
-    window_validity,
+from tankwatch.detectors.drawn import Drawn, draw, merged
+from tankwatch.detectors.growth import FEW_STRETCHES, carried_on, growth_of
+from tankwatch.detectors.networks import (
+    FLEET,
+    TRAINING_FACTS,
+    networks,
+    number_networks,
+    pack,
+    training_facts,
 )
+from tankwatch.detectors.runtime import BATCH, OnnxNetwork
+from tankwatch.detectors.threshold import Threshold, fit_threshold
+from tankwatch.detectors.view import Floats, Mask, View
+from tankwatch.detectors.whitening import Whitening, learn_whitening
+from tankwatch.errors import CalibrationWarning
+from tankwatch.models.child import Progress, Run, train_autoencoders
+from tankwatch.models.spec import AutoencoderSpec
+from tankwatch.shaping.windows import hold_fill, sliding_windows, split_time, window_validity
 
 _EARLY_STOPPING_SHARE = 0.15
 
 
 class LSTMAutoencoder(Detector):
-    """Stacked LSTM encoder, repeated code, stacked LSTM decoder (Malhotra et al. 2016).
+    """Stacked LSTM encoder, repeated or fed-back code, stacked decoder (Malhotra et al. 2016).
 
-    One network serves the fleet; each tank has its own scaling and, as its history allows, its own
-    threshold.  A step's features are the root mean square error of each channel over the window
-    that ends there, and over the last ten steps of that window.
+    Each tank has its own scaling and, as its history allows, its own threshold.  The errors of all
+    channels are whitened by their covariance on normal time; a step's features are the root mean
+    square of them over the window that ends there, and over the last ten steps of that window.
+
+    The threshold is set on time that the network has not learned from.  Where its errors there are
+    larger than on what it learned, and that time is short, they are expected to grow on; where it
+    holds fewer than five windows, `fit` warns with a `CalibrationWarning`.
 
     Args:
         window: steps in a window.
         budget: false alarms per tank-month that the threshold is fitted to.
         units: cells of each encoder layer; the decoder mirrors them.
         cell: ``lstm`` or ``gru``.
-        head: last layer, ``dense`` or ``lstm``.
+        decoder: given the code at every step (``repeat``), or its own last output (``feedback``).
+        head: last layer, ``dense`` or ``lstm``, which gives scaled values within -1 and 1 only.
+        per: one network for the ``fleet``, for each ``group``, or for each ``tank``.
+        trim: share of the training windows, those rebuilt worst, that a second fit leaves out; 0
+            for no second fit.
         epochs: most passes over the training windows.
         batch: windows in a gradient step.
         learning_rate: step size of Adam.
         patience: epochs without a better held-out loss that end training.
-        max_windows: training windows that are sampled.
+        max_windows: training windows that are sampled for a network.
         calibration_share: last share of the block, which sets the threshold only.
         step_s: length of a step in seconds, for the budget.
         on_delay: steps in a row that make an alarm, for the budget.
@@ -57,7 +73,10 @@ class LSTMAutoencoder(Detector):
         *,
         units: tuple[int, ...] = (32, 16),
         cell: str = "lstm",
+        decoder: str = "repeat",
         head: str = "dense",
+        per: str = FLEET,
+        trim: float = 0.0,
         epochs: int = 40,
         batch: int = 128,
         learning_rate: float = 0.003,
@@ -73,7 +92,10 @@ class LSTMAutoencoder(Detector):
         self.budget = budget
         self.units = units
         self.cell = cell
+        self.decoder = decoder
         self.head = head
+        self.per = per
+        self.trim = trim
         self.epochs = epochs
         self.batch = batch
         self.learning_rate = learning_rate
@@ -99,32 +121,63 @@ class LSTMAutoencoder(Detector):
         """Return how many steps before a step its score depends on."""
         return self.window - 1
 
-    def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
-        early = slice(0, held_out.start)
-        part = self._early_stopping_part(held_out)
-        train = slice(0, part.start) if part is not held_out else early
-        spec = AutoencoderSpec(
+    @property
+    def spec(self) -> AutoencoderSpec:
+        """Return network and training.
+
+        Raises:
+            ModelError: a parameter is out of range.
+        """
+        return AutoencoderSpec(
             window=self.window,
             units=tuple(self.units),
             cell=self.cell,
+            decoder=self.decoder,
             head=self.head,
             epochs=self.epochs,
             batch=self.batch,
             learning_rate=self.learning_rate,
             patience=self.patience,
+            trim=self.trim,
             seed=self.random_state,
         )
-        windows = (
-            self._windows(scaled[:, train], mask[:, train], self.max_windows),
-            self._windows(scaled[:, part], mask[:, part], max(self.max_windows // 4, 1)),
-        )
+
+    def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
+        part = self._early_stopping_part(held_out)
+        train = slice(0, part.start)
+        self.numbers_ = number_networks(self.per, self.groups_)
+        few = max(self.max_windows // 4, 1)
+        learned = self._draw(scaled, mask, train, count=self.max_windows)
+        later = self._draw(scaled, mask, part, count=few)
         run = Run(self.on_progress, self.should_stop, self.timeout_s, self.warm_start_)
-        (trained,) = train_autoencoders([windows], spec=spec, run=run)
-        self.keras_, self.onnx_ = trained.keras, trained.onnx
-        self.held_out_error_ = trained.held_out_error
-        self.epochs_run_ = len(trained.history)
-        self.versions_ = trained.versions
-        self.export_difference_ = trained.export_difference
+        sets = [(one.windows, two.windows) for one, two in zip(learned, later, strict=True)]
+        trained = train_autoencoders(sets, spec=self.spec, run=run)
+        self.keras_ = pack([one.keras for one in trained])
+        self.onnx_ = pack([one.onnx for one in trained])
+        self.held_out_error_ = mean([one.held_out_error for one in trained])
+        self.training_ = training_facts(trained)
+        dropped = [one.places[list(net.dropped)] for one, net in zip(learned, trained, strict=True)]
+        self.left_out_ = merged(np.concatenate(dropped), self.window)
+        self.whitening_ = learn_whitening(*self._errors_of(later))
+        unseen = self._draw(scaled, mask, held_out, count=few)
+        self.growth_ = growth_of(
+            *(self.whitening_.parts(*self._errors_of(drawn)) for drawn in (learned, unseen)),
+            stretches=(held_out.stop - held_out.start) / self.window,
+        )
+        self._warn_if_short(held_out)
+
+    def _fitted_threshold(self, errors: Floats) -> Threshold:
+        return carried_on(fit_threshold(errors, self._budget()), self.growth_)
+
+    def _warn_if_short(self, calibration: slice) -> None:
+        steps = calibration.stop - calibration.start
+        if steps < FEW_STRETCHES * self.window:
+            message = (
+                f"thresholds of the autoencoder are set on {steps} steps, fewer than "
+                f"{FEW_STRETCHES} windows of {self.window}: they say little of other time; give "
+                "more history or a shorter model.window"
+            )
+            warnings.warn(message, CalibrationWarning, stacklevel=4)
 
     def _early_stopping_part(self, calibration: slice) -> slice:
         """Return the time that ends training: just before calibration, or it if that is short."""
@@ -133,68 +186,91 @@ class LSTMAutoencoder(Detector):
             return calibration
         return split_time(early, _EARLY_STOPPING_SHARE, window=self.window)[1]
 
-    def _windows(self, scaled: Floats, mask: Mask, count: int) -> WindowSet:
-        valid = window_validity(mask, self.window)
-        both = np.concatenate([hold_fill(scaled, mask), mask.astype(np.float32)], axis=2)
-        drawn = sample_windows(both, valid, self.window, count=count, seed=self.random_state)
-        if not len(drawn):
-            message = (
-                f"no stretch of {self.window} known steps to train on: give more history, or a "
-                "shorter model.window"
-            )
-            raise TrainingError(message)
-        channels = scaled.shape[2]
-        return WindowSet(drawn[..., :channels], drawn[..., channels:] > 0)
+    def _draw(self, scaled: Floats, mask: Mask, part: slice, *, count: int) -> list[Drawn]:
+        """Return windows of a part of the time for each network."""
+        return draw(
+            scaled,
+            mask,
+            part,
+            self.numbers_,
+            window=self.window,
+            count=count,
+            seed=self.random_state,
+        )
+
+    def _errors_of(self, drawn: Sequence[Drawn]) -> tuple[Floats, Mask]:
+        """Return the errors of windows of every network, and where they are known."""
+        windows = [one.windows for one in drawn]
+        pairs = zip(self._networks, windows, strict=True)
+        errors = [each.values - net.reconstruct(each.values) for net, each in pairs]
+        return np.concatenate(errors), np.concatenate([each.mask for each in windows])
+
+    @property
+    def _networks(self) -> tuple[OnnxNetwork, ...]:
+        return networks(require_graph(self.onnx_, self.name))
 
     def _view(self, scaled: Floats, mask: Mask, places: NDArray[np.int64]) -> View:
-        del places
         tanks, steps, channels = scaled.shape
-        shape = (tanks, steps, channels)
-        whole, recent, tilt, expected = (np.full(shape, np.nan, np.float32) for _ in range(4))
+        errors = np.full((tanks, steps, 2), np.nan, np.float32)
+        contribution, tilt, expected = (
+            np.full((tanks, steps, channels), np.nan, np.float32) for _ in range(3)
+        )
         if steps >= self.window:
-            self._reconstruct(hold_fill(scaled, mask), mask, (whole, recent, tilt, expected))
-        errors = np.concatenate([whole, recent], axis=2)
-        return View(errors, recent**2, tilt, expected)
+            out = (errors, contribution, tilt, expected)
+            numbers = self.numbers_[np.maximum(places, 0)]
+            filled = hold_fill(scaled, mask)
+            for number, net in enumerate(self._networks):
+                self._reconstruct(net, filled, mask & (numbers == number)[:, None, None], out)
+        return View(errors, contribution, tilt, expected)
 
     def _reconstruct(
-        self, filled: Floats, mask: Mask, out: tuple[Floats, Floats, Floats, Floats]
+        self, net: OnnxNetwork, filled: Floats, mask: Mask, out: tuple[Floats, ...]
     ) -> None:
-        """Fill `out` with window error, recent error, latest residual and expectation."""
-        whole, recent, tilt, expected = out
-        graph = network(require_graph(self.onnx_, self.name))
+        """Fill `out` with both views, each channel's part, latest residual and expectation."""
+        errors, contribution, tilt, expected = out
         tank, start = np.nonzero(window_validity(mask, self.window))
         windows, known = sliding_windows(filled, self.window), sliding_windows(mask, self.window)
         last = slice(-min(RECENT_STEPS, self.window), None)
         for begin in range(0, tank.size, BATCH):
-            part = slice(begin, begin + BATCH)
-            where = (tank[part], start[part])
-            observed = windows[where]
-            seen = known[where].astype(np.float32)
-            reconstruction = graph.reconstruct(observed)
-            residual = (observed - reconstruction) * seen
+            batch = slice(begin, begin + BATCH)
+            where = (tank[batch], start[batch])
+            observed, seen = windows[where], known[where]
+            rebuilt = net.reconstruct(observed)
+            residual = np.where(seen, observed - rebuilt, np.float32(0.0))
+            parts = self.whitening_.parts(residual, seen)
+            counted = np.asarray(seen.any(axis=2))
             end = (where[0], where[1] + self.window - 1)
-            whole[end] = np.sqrt(_mean(residual**2, seen))
-            recent[end] = np.sqrt(_mean(residual[:, last] ** 2, seen[:, last]))
-            tilt[end] = residual[:, -1]
-            expected[end] = reconstruction[:, -1]
+            errors[end] = np.stack(
+                [
+                    _root_mean(parts, counted),
+                    _root_mean(parts[:, last], counted[:, last]),
+                ],
+                axis=1,
+            )
+            contribution[end] = np.maximum(parts[:, last].mean(axis=1), 0.0)
+            tilt[end] = residual[:, -1] * self.whitening_.sharpness
+            expected[end] = rebuilt[:, -1]
 
     def _learned(self) -> dict[str, Any]:
         return {
             "held_out_error": self.held_out_error_,
-            "epochs_run": self.epochs_run_,
-            "versions": self.versions_,
-            "export_difference": self.export_difference_,
+            "networks": self.numbers_.tolist(),
+            "whitening": self.whitening_.to_json(),
+            "growth": self.growth_,
+            **self.training_,
         }
 
     def _relearn(self, learned: dict[str, Any]) -> None:
         self.held_out_error_ = learned["held_out_error"]
-        self.epochs_run_ = learned["epochs_run"]
-        self.versions_ = learned["versions"]
-        self.export_difference_ = learned["export_difference"]
+        self.numbers_ = np.array(learned["networks"], dtype=np.int64)
+        self.whitening_ = Whitening.from_json(learned["whitening"])
+        self.growth_ = learned["growth"]
+        self.training_ = {name: learned[name] for name in TRAINING_FACTS}
 
 
-def _mean(values: Floats, seen: Floats) -> Floats:
-    """Return the mean over the known steps of each window, NaN where none is known."""
-    count = seen.sum(axis=1)
+def _root_mean(parts: Floats, counted: Mask) -> Floats:
+    """Return the root mean square over the steps of each window that are known, (n,)."""
+    count = counted.sum(axis=1)
     unknown = np.full(count.shape, np.nan, np.float32)
-    return np.asarray(np.divide(values.sum(axis=1), count, out=unknown, where=count > 0))
+    total = np.maximum(parts.sum(axis=(1, 2)), 0.0)
+    return np.asarray(np.sqrt(np.divide(total, count, out=unknown, where=count > 0)))

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tankwatch.detectors.attribution import direction_of, shared_out, taken
+from tankwatch.detectors.given import checked, grouped
 from tankwatch.detectors.threshold import (
     AlarmBudget,
     Threshold,
@@ -18,7 +19,7 @@ from tankwatch.detectors.threshold import (
     running_minimum,
     worst_feature,
 )
-from tankwatch.detectors.view import Floats, Judgement, Mask, View
+from tankwatch.detectors.view import Floats, Judgement, LeftOut, Mask, View
 from tankwatch.errors import ModelError, ShapeError
 from tankwatch.shaping.scaling import TankScaling, apply_scaling, fit_scaling
 from tankwatch.shaping.windows import split_time
@@ -37,7 +38,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     scoring a stretch gives what scoring it step by step gives.
 
     Learned attributes: ``scaling_``, ``threshold_``, ``band_`` (tanks, channels) half width of the
-    expected band in scaled units, ``n_channels_``.
+    expected band in scaled units, ``n_channels_``, ``groups_``, and ``left_out_``, what the
+    detector chose not to learn from.
     """
 
     name: ClassVar[str]
@@ -47,6 +49,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     on_delay: int
     merge_gap: int
     calibration_share: float
+
+    left_out_: tuple[LeftOut, ...] = ()
 
     @property
     @abstractmethod
@@ -74,21 +78,33 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _relearn(self, learned: dict[str, Any]) -> None:
         """Take over what `_learned` gave."""
 
-    def fit(self, X: NDArray[np.floating[Any]], mask: Mask | None = None) -> Self:
+    def fit(
+        self,
+        X: NDArray[np.floating[Any]],
+        mask: Mask | None = None,
+        *,
+        groups: Sequence[int] | None = None,
+    ) -> Self:
         """Learn normal behaviour and the thresholds; return self.
+
+        Args:
+            X: float (tanks, steps, channels), canonical units.
+            mask: bool, same shape, true where a value is known.
+            groups: site of each tank, as a number; tanks of one site are siblings.  Default: one.
 
         Raises:
             ShapeError: `X` is not a block, or too short to be split.
             TrainingError: the training of a network failed.
         """
         values, known = checked(X, mask)
-        early, late = split_time(values.shape[1], self.calibration_share, window=self.least_steps)
-        self.n_channels_ = values.shape[2]
+        tanks, steps, self.n_channels_ = values.shape
+        early, late = split_time(steps, self.calibration_share, window=self.least_steps)
+        self.groups_ = grouped(tanks, groups)
         self.scaling_ = fit_scaling(values[:, early], known[:, early])
         scaled = apply_scaling(values, self.scaling_)
         self._learn(scaled, known, late)
         view = self._view(scaled[:, late], known[:, late], np.arange(values.shape[0]))
-        self.threshold_ = fit_threshold(view.errors, self._budget())
+        self.threshold_ = self._fitted_threshold(view.errors)
         self.band_ = expected_half_width(scaled[:, late], known[:, late], view.expected)
         score = worst_feature(view.errors / self.threshold_.level[:, None])
         held = running_minimum(score, self.on_delay)
@@ -182,6 +198,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             sign = np.array(view.signs, dtype=np.int64)[np.nan_to_num(relative).argmax(axis=2)]
         return Judgement(score, channel, share, direction_of(view, channel), sign)
 
+    def _fitted_threshold(self, errors: Floats) -> Threshold:
+        """Return the thresholds for errors on calibration time, (tanks, steps, features)."""
+        return fit_threshold(errors, self._budget())
+
     def _budget(self) -> AlarmBudget:
         return AlarmBudget(self.budget, self.step_s, self.on_delay, self.merge_gap)
 
@@ -209,25 +229,6 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _levels(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.threshold_.level[np.maximum(places, 0)]
-
-
-def checked(X: NDArray[np.floating[Any]], mask: Mask | None) -> tuple[NDArray[np.float64], Mask]:
-    """Return a block as float64 (tanks, steps, channels), and where it is known.
-
-    Raises:
-        ShapeError: it is no block, it has no steps, or the mask does not fit it.
-    """
-    values = np.asarray(X, dtype=np.float64)
-    if values.ndim != 3 or not values.shape[1]:
-        message = f"a detector takes a block (tanks, steps, channels), got {values.shape}"
-        raise ShapeError(message)
-    known = np.isfinite(values)
-    if mask is not None:
-        if mask.shape != values.shape:
-            message = f"the mask {mask.shape} does not fit the block {values.shape}"
-            raise ShapeError(message)
-        known = known & mask
-    return values, known
 
 
 def expected_half_width(scaled: Floats, mask: Mask, expected: Floats) -> NDArray[np.float64]:

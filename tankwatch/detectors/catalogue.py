@@ -42,7 +42,10 @@ def build_detector(name: str, settings: Settings) -> Detector:
             window=model.window,
             units=model.units,
             cell=model.cell,
+            decoder=model.decoder,
             head=model.head,
+            per=model.per,
+            trim=model.trim,
             epochs=model.epochs,
             batch=model.batch,
             learning_rate=model.learning_rate,
@@ -56,6 +59,7 @@ def build_detector(name: str, settings: Settings) -> Detector:
         return kind(
             units=model.forecaster_units,
             cell=model.cell,
+            per=model.per,
             epochs=model.forecaster_epochs,
             max_steps=model.forecaster_steps,
             random_state=model.seed,
@@ -68,9 +72,15 @@ def restore_detector(name: str, manifest: dict[str, Any], graph: bytes | None) -
     """Return the detector that gave `manifest`, ready to score.
 
     Raises:
-        ModelError: there is no detector of this name, or its network is missing.
+        ModelError: there is no detector of this name, its network is missing, or what was learned
+            is of another version.
     """
-    detector = _class(name)(**manifest["parameters"]).restore(manifest)
+    detector = _class(name)(**manifest["parameters"])
+    try:
+        detector.restore(manifest)
+    except KeyError as missing:
+        message = f"the stored {name} is of another version of tankwatch, it has no {missing}"
+        raise ModelError(f"{message}: train again with `tankwatch train`") from missing
     if isinstance(detector, LSTMAutoencoder | ForecastingDetector):
         if graph is None:
             message = f"the stored {name} has no network: train again with `tankwatch train`"

@@ -1,6 +1,7 @@
 """The stateful forecaster as a detector: evidence of one-step residuals over several horizons."""
 
 from collections.abc import Callable
+from statistics import mean
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,7 +9,15 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr
 
 from tankwatch.detectors.base import require_graph
-from tankwatch.detectors.runtime import OnnxForecaster, forecaster
+from tankwatch.detectors.networks import (
+    FLEET,
+    TRAINING_FACTS,
+    ServedForecasters,
+    forecasters,
+    number_networks,
+    pack,
+    training_facts,
+)
 from tankwatch.detectors.smoothing import Doubles, ewma
 from tankwatch.detectors.streaming import Memory, StreamingDetector
 from tankwatch.detectors.surprise import Surprise, learn_changes
@@ -33,7 +42,8 @@ class ForecastingDetector(StreamingDetector):
         epochs: most passes over the series.
         learning_rate: first step size of Adam.
         patience: epochs without a better held-out loss that end training.
-        max_steps: tank-steps that are learned from in an epoch, however large the fleet.
+        per: one network for the ``fleet``, for each ``group``, or for each ``tank``.
+        max_steps: tank-steps that a network learns from in an epoch, however large the fleet.
         calibration_share: last share of the block, which sets the threshold only.
         step_s: length of a step in seconds, for the budget.
         on_delay: steps in a row that make an alarm, for the budget.
@@ -48,6 +58,7 @@ class ForecastingDetector(StreamingDetector):
         *,
         units: tuple[int, ...] = (32,),
         cell: str = "lstm",
+        per: str = FLEET,
         chunk: int = 120,
         epochs: int = 12,
         learning_rate: float = 0.004,
@@ -62,6 +73,7 @@ class ForecastingDetector(StreamingDetector):
         self.budget = budget
         self.units = units
         self.cell = cell
+        self.per = per
         self.chunk = chunk
         self.epochs = epochs
         self.learning_rate = learning_rate
@@ -99,40 +111,42 @@ class ForecastingDetector(StreamingDetector):
             seed=self.random_state,
         )
 
-    @property
-    def network(self) -> OnnxForecaster:
-        """Return the network, ready to run.
+    def served(self, places: NDArray[np.int64]) -> ServedForecasters:
+        """Return the networks of the tanks at `places` of those learned, ready to run.
 
         Raises:
             ModelError: there is none.
         """
-        return forecaster(require_graph(self.onnx_, self.name))
+        numbers = self.numbers_[np.maximum(places, 0)]
+        return ServedForecasters(forecasters(require_graph(self.onnx_, self.name)), numbers)
 
     def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
         early = slice(0, held_out.start)
         known = mask[:, early]
         self.surprise_ = Surprise(learn_changes(scaled[:, early], known), self.groups_)
         filled = hold_fill(scaled[:, early], known)
-        train, later = self.surprise_.series(
-            filled, known, most_steps=self.max_steps, seed=self.random_state
+        self.numbers_ = number_networks(self.per, self.groups_)
+        sets = self.surprise_.series(
+            filled,
+            known,
+            numbers=self.numbers_,
+            most_steps=self.max_steps,
+            seed=self.random_state,
         )
         run = Run(self.on_progress, self.should_stop, self.timeout_s, self.warm_start_)
-        (trained,) = train_forecasters([(train, later)], spec=self.spec, run=run)
-        self.keras_, self.onnx_ = trained.keras, trained.onnx
-        self.held_out_error_ = trained.held_out_error
-        self.training_ = {
-            "epochs_run": len(trained.history),
-            "versions": trained.versions,
-            "export_difference": trained.export_difference,
-        }
+        trained = train_forecasters(sets, spec=self.spec, run=run)
+        self.keras_ = pack([one.keras for one in trained])
+        self.onnx_ = pack([one.onnx for one in trained])
+        self.held_out_error_ = mean([one.held_out_error for one in trained])
+        self.training_ = training_facts(trained)
 
     def _residuals(
         self, held: Floats, mask: Mask, places: NDArray[np.int64], memory: Memory
     ) -> tuple[Doubles, Doubles]:
-        return self.surprise_.residuals(self.network, held, mask, places, memory)
+        return self.surprise_.residuals(self.served(places), held, mask, places, memory)
 
     def _layout(self, channels: int) -> dict[str, tuple[int, ...]]:
-        return Surprise.layout(channels, self.network.state_size)
+        return Surprise.layout(channels, self.served(np.zeros(0, np.int64)).state_size)
 
     def _begin(self, memory: Memory, rows: NDArray[np.bool_]) -> None:
         Surprise.begin(memory, rows)
@@ -141,6 +155,7 @@ class ForecastingDetector(StreamingDetector):
         return {
             "surprise": self.surprise_.to_json(),
             "groups": self.groups_.tolist(),
+            "networks": self.numbers_.tolist(),
             "held_out_error": self.held_out_error_,
             **self.training_,
         }
@@ -148,9 +163,9 @@ class ForecastingDetector(StreamingDetector):
     def _relearn(self, learned: dict[str, Any]) -> None:
         self.surprise_ = Surprise.from_json(learned["surprise"])
         self.groups_ = np.array(learned["groups"], dtype=np.int64)
+        self.numbers_ = np.array(learned["networks"], dtype=np.int64)
         self.held_out_error_ = learned["held_out_error"]
-        names = ("epochs_run", "versions", "export_difference")
-        self.training_ = {name: learned[name] for name in names}
+        self.training_ = {name: learned[name] for name in TRAINING_FACTS}
 
 
 class LSTMForecaster(ForecastingDetector):

@@ -97,7 +97,7 @@ def sample_fleet(
     known = mask & np.isfinite(X)
     held = hold_fill(apply_scaling(X, own), known)
     surprise = Surprise(detector.surprise_.change, np.full_like(detector.surprise_.groups, -1))
-    network = detector.network
+    network = detector.served(places)
     memory = fresh_memory(tanks, channels, network.state_size)
     inputs, _ = surprise.inputs(held, known, places, memory)
     mean, scale, state = network.run(inputs, memory["network"].astype(np.float32))
@@ -105,6 +105,7 @@ def sample_fleet(
     memory = {name: np.repeat(part, paths, axis=0) for name, part in memory.items()}
     of_path = np.repeat(places, paths)
     state = np.repeat(state, paths, axis=0)
+    network = detector.served(of_path)
     center, width = (np.repeat(part[:, -1], paths, axis=0) for part in (mean, scale))
     rng = np.random.default_rng(seed)
     everything = np.ones((tanks * paths, 1, channels), dtype=bool)

@@ -1,8 +1,5 @@
 """Scoring with ONNX Runtime: the exported graph, without TensorFlow."""
 
-from collections.abc import Callable
-from functools import lru_cache
-
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -40,9 +37,6 @@ class OnnxNetwork:
         return output
 
 
-network: Callable[[bytes], OnnxNetwork] = lru_cache(maxsize=8)(OnnxNetwork)
-
-
 class OnnxForecaster:
     """A stateful forecaster's exported graph.
 
@@ -78,6 +72,3 @@ class OnnxForecaster:
         feed = {"series": np.ascontiguousarray(series, dtype=np.float32), "state": state}
         mean, scale, new_state = self._session.run(None, feed)
         return mean, scale, new_state
-
-
-forecaster: Callable[[bytes], OnnxForecaster] = lru_cache(maxsize=8)(OnnxForecaster)

@@ -9,7 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tankwatch.detectors.base import Detector, checked, expected_half_width
+from tankwatch.detectors.base import Detector, expected_half_width
+from tankwatch.detectors.given import checked, grouped
+from tankwatch.detectors.silence import RESET_STEPS, silence
 from tankwatch.detectors.threshold import (
     cluster_peaks,
     fit_peak_threshold,
@@ -22,7 +24,6 @@ from tankwatch.shaping.windows import split_time
 
 Memory = dict[str, NDArray[np.float64]]
 
-RESET_STEPS = 60
 WARM_STEPS = 60
 CONTEXT_STEPS = 1500
 
@@ -79,7 +80,7 @@ class StreamingDetector(Detector):
         values, known = checked(X, mask)
         tanks, steps, self.n_channels_ = values.shape
         early, late = split_time(steps, self.calibration_share, window=self.least_steps)
-        self.groups_ = np.zeros(tanks, np.int64) if groups is None else np.array(groups, np.int64)
+        self.groups_ = grouped(tanks, groups)
         self.scaling_ = fit_scaling(values[:, early], known[:, early])
         scaled = apply_scaling(values, self.scaling_)
         self._learn(scaled, known, late)
@@ -125,7 +126,7 @@ class StreamingDetector(Detector):
     def _walk(self, scaled: Floats, mask: Mask, places: NDArray[np.int64], memory: Memory) -> View:
         """Return the view of a stretch, tanks beginning anew where they were silent for long."""
         known = np.asarray(mask.any(axis=2))
-        silent = _silence(known, memory["silent"][:, 0])
+        silent = silence(known, memory["silent"][:, 0])
         resets = np.asarray(silent == RESET_STEPS)
         borders = sorted({0, *np.flatnonzero(resets.any(axis=0)).tolist(), scaled.shape[1]})
         views = []
@@ -171,13 +172,6 @@ class StreamingDetector(Detector):
         return np.concatenate(
             [memory[name].reshape(len(memory[name]), -1) for name in self._shapes()], axis=1
         )
-
-
-def _silence(known: NDArray[np.bool_], before: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return how many steps each tank has been silent at each step, int64 (tanks, steps)."""
-    steps = np.arange(1, known.shape[1] + 1)
-    last = np.maximum.accumulate(np.where(known, steps, 0), axis=1)
-    return np.asarray(np.where(last > 0, steps - last, before[:, None].astype(np.int64) + steps))
 
 
 def _held(values: Floats, mask: Mask, last: NDArray[np.float64]) -> Floats:

@@ -1,13 +1,14 @@
 """What a stateful forecaster did not expect: its inputs, its training and its residuals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tankwatch.detectors.runtime import OnnxForecaster
+from tankwatch.detectors.networks import ServedForecasters
+from tankwatch.detectors.silence import RESET_STEPS, silence
 from tankwatch.detectors.smoothing import Doubles, ewma
 from tankwatch.detectors.view import Floats, Mask
 from tankwatch.models.forecaster_spec import SeriesSet
@@ -69,7 +70,7 @@ class Surprise:
 
     def residuals(
         self,
-        network: OnnxForecaster,
+        network: ServedForecasters,
         held: Floats,
         mask: Mask,
         places: NDArray[np.int64],
@@ -93,27 +94,47 @@ class Surprise:
         return np.where(judged, (change - means) / scales, np.nan), forecast
 
     def series(
-        self, held: Floats, mask: Mask, *, most_steps: int, seed: int
-    ) -> tuple[SeriesSet, SeriesSet]:
-        """Return what to learn and what to hold out: the last part of the time.
+        self,
+        held: Floats,
+        mask: Mask,
+        *,
+        numbers: NDArray[np.int64],
+        most_steps: int,
+        seed: int,
+    ) -> list[tuple[SeriesSet, SeriesSet]]:
+        """Return for each network what to learn and what to hold out: the last part of the time.
 
         Each tank's time is cut into a few series, so that a batch holds about `ROWS` of them; of
         more than `most_steps` a draw that is even over the tanks is taken, so the cost does not
-        grow with the fleet.
+        grow with the tanks of a network.  A series begins anew after a long silence, as in service.
+
+        Args:
+            held: float32 (tanks, steps, channels), scaled, the last known value where unknown.
+            mask: bool, same shape.
+            numbers: int64 (tanks,), network of each tank.
+            most_steps: tank-steps that a network learns from.
+            seed: of the draws.
         """
         tanks, steps, channels = held.shape
         memory = fresh_memory(tanks, channels, 0)
         inputs, change = self.inputs(held, mask, np.arange(tanks), memory)
+        known = np.asarray(mask.any(axis=2))
+        resets = np.asarray(silence(known, np.zeros(tanks)) == RESET_STEPS)[:, :-1]
         counts = mask[:, 1:] & mask[:, :-1]
+        whole = SeriesSet(inputs[:, :-1], change[:, 1:], counts, resets)
         border = steps - 1 - max(round(steps * HELD_OUT_SHARE), 1)
-        later = np.random.default_rng(seed).permutation(tanks)[:ROWS]
-        parts = [slice(border, steps - 1)]
-        held_out = _cut(inputs, change, counts, parts=parts, tanks=later)
-        pieces = min(max(round(ROWS / tanks), 1), max(border // 240, 1))
-        length = border // pieces
-        cuts = [slice(piece * length, (piece + 1) * length) for piece in range(pieces)]
-        train = _cut(inputs, change, counts, parts=cuts, tanks=np.arange(tanks))
-        return _drawn(train, max(most_steps // max(length, 1), 1), seed=seed), held_out
+        found = []
+        for number in range(int(numbers.max()) + 1):
+            own = np.flatnonzero(numbers == number)
+            later = own[np.random.default_rng(seed).permutation(own.size)[:ROWS]]
+            held_out = whole.cut([slice(border, steps - 1)], later)
+            pieces = min(max(round(ROWS / own.size), 1), max(border // 240, 1))
+            length = border // pieces
+            cuts = [slice(piece * length, (piece + 1) * length) for piece in range(pieces)]
+            train = whole.cut(cuts, own)
+            most = max(most_steps // max(length, 1), 1)
+            found.append((_drawn(train, most, seed=seed), held_out))
+        return found
 
     def _siblings(self, move: Doubles, mask: Mask, places: NDArray[np.int64]) -> Doubles:
         """Return the middle movement of each tank's site, 0 where it has few tanks."""
@@ -164,25 +185,8 @@ def _middle(sizes: Doubles) -> float:
     return float(np.median(moving)) if moving.size else 1.0
 
 
-def _cut(
-    inputs: Floats,
-    change: Floats,
-    counts: Mask,
-    *,
-    parts: Sequence[slice],
-    tanks: NDArray[np.intp],
-) -> SeriesSet:
-    """Return series of inputs with the change that follows each step."""
-    after = change[:, 1:]
-    return SeriesSet(
-        np.concatenate([inputs[:, :-1][tanks, part] for part in parts]),
-        np.concatenate([after[tanks, part] for part in parts]),
-        np.concatenate([counts[tanks, part] for part in parts]),
-    )
-
-
 def _drawn(series: SeriesSet, most: int, *, seed: int) -> SeriesSet:
     if len(series.inputs) <= most:
         return series
     rows = np.sort(np.random.default_rng(seed).permutation(len(series.inputs))[:most])
-    return SeriesSet(series.inputs[rows], series.targets[rows], series.mask[rows])
+    return series.cut([slice(None)], rows)

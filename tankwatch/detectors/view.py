@@ -50,3 +50,19 @@ class View:
     expected: Floats
     feature_channels: tuple[int, ...] | None = None
     signs: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A stretch that a detector chose not to learn from.
+
+    Attributes:
+        tank: place among the tanks of `fit`.
+        first, last: steps of the block, the last one not in the stretch.
+        why: in a few words.
+    """
+
+    tank: int
+    first: int
+    last: int
+    why: str

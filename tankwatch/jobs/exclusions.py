@@ -1,6 +1,6 @@
 """What of a block must not be learned as normal, and the list of it that a version keeps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tankwatch.core.block import Block
 from tankwatch.core.stretches import Stretch, Why
 from tankwatch.core.times import from_ms, to_ms
+from tankwatch.detectors.view import LeftOut
 from tankwatch.jobs.scoring import Plan, channel_rules, limits_of
 from tankwatch.quality.rules import check_flat_line, check_limits, check_range
 from tankwatch.settings import Settings
@@ -101,6 +102,19 @@ def list_excluded(
             why.value,
         )
         for row, first, last, why in sorted(found)
+    )
+
+
+def name_left_out(block: Block, left_out: Iterable[LeftOut]) -> tuple[Excluded, ...]:
+    """Return the stretches that a detector chose not to learn from, by the tanks' names."""
+    return tuple(
+        Excluded(
+            block.tanks[one.tank],
+            from_ms(block.start_ms + one.first * block.step_ms).isoformat(),
+            from_ms(block.start_ms + one.last * block.step_ms).isoformat(),
+            one.why,
+        )
+        for one in left_out
     )
 
 

@@ -14,12 +14,12 @@ from tankwatch.detectors.autoencoder import LSTMAutoencoder
 from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import build_detector
 from tankwatch.detectors.forecaster import ForecastingDetector
-from tankwatch.detectors.streaming import StreamingDetector
+from tankwatch.detectors.networks import FLEET
 from tankwatch.detectors.trend import learn_usual
 from tankwatch.errors import ModelError
 from tankwatch.jobs.contest import Decision, compare_with_champion, held_out_block
 from tankwatch.jobs.context import LOG, Context
-from tankwatch.jobs.exclusions import MOST_LISTED
+from tankwatch.jobs.exclusions import MOST_LISTED, name_left_out
 from tankwatch.jobs.history import History, load_history
 from tankwatch.models.child import Progress
 from tankwatch.quality.norms import learn_norms
@@ -38,7 +38,7 @@ from tankwatch.store.runs import write_audit
 
 BY_HAND = "asked for"
 # Parameters that decide what weights a network has and what they mean.
-SHAPE = ("window", "units", "cell", "head")
+SHAPE = ("window", "units", "cell", "decoder", "head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +116,17 @@ def _build(
 
 def _fit(built: Detector, history: History) -> Detector:
     """Return the fitted detector; tanks of one site are siblings."""
-    if not isinstance(built, StreamingDetector):
-        return built.fit(history.block.values, history.block.mask)
     sites = sorted({tank.site for tank in history.tanks})
     groups = [sites.index(tank.site) for tank in history.tanks]
     return built.fit(history.block.values, history.block.mask, groups=groups)
 
 
 def initial_weights(context: Context, built: Detector, channels: Sequence[Channel]) -> bytes | None:
-    """Return the champion's network, None unless it has the channels and the shape of `built`."""
+    """Return the champion's network, None unless it has the channels and the shape of `built`.
+
+    Where groups or tanks have networks of their own, training begins anew: who they belong to may
+    have changed.
+    """
     with reading(context.engine) as connection:
         champion = find_champion(connection, built.name)
         if champion is None:
@@ -134,6 +136,8 @@ def initial_weights(context: Context, built: Detector, channels: Sequence[Channe
         except ModelError:
             return None
     wanted = json.loads(json.dumps(built.get_params()))
+    if {wanted.get("per"), stored.manifest["parameters"].get("per")} != {FLEET}:
+        return None
     shape = {name: wanted[name] for name in SHAPE if name in wanted}
     alike = shape.items() <= stored.manifest["parameters"].items()
     names = [channel.name for channel in channels]
@@ -168,6 +172,7 @@ def _artefact(
 ) -> Artefact:
     block = history.block
     late = held_out_block(fitted, history)
+    excluded = (*history.excluded, *name_left_out(block, fitted.left_out_))
     thin = max(decorrelation_steps(score), 1)
     manifest = fitted.to_manifest() | {
         "tank_names": list(block.tanks),
@@ -178,8 +183,8 @@ def _artefact(
         "left_out_tanks": list(history.left_out),
         "sensor_norms": learn_norms(block).to_json(),
         "usual_range": learn_usual(block.values, block.mask).to_json(),
-        "excluded": [asdict(one) for one in history.excluded[:MOST_LISTED]],
-        "excluded_not_listed": max(len(history.excluded) - MOST_LISTED, 0),
+        "excluded": [asdict(one) for one in excluded[:MOST_LISTED]],
+        "excluded_not_listed": max(len(excluded) - MOST_LISTED, 0),
         "trained_because": because,
         "calibrated_from": from_ms(late.start_ms).isoformat(),
         "calibration_scores": make_reference(score, thin_steps=thin).to_json(),

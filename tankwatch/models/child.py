@@ -146,6 +146,7 @@ def train_forecasters(
                     ("", series.inputs),
                     ("_targets", series.targets),
                     ("_mask", series.mask),
+                    ("_resets", series.begins()),
                 )
             }
         )

@@ -145,14 +145,14 @@ def _pass(step: Step, series: SeriesSet, spec: ForecasterSpec) -> float:
     """Go once through the series in order of time, and return the mean loss of what counts."""
     state = zero_state(spec, len(series.inputs))
     total, counted = 0.0, 0
-    for begin in range(0, series.inputs.shape[1], spec.chunk):
-        part = slice(begin, begin + spec.chunk)
-        mask = series.mask[:, part].astype(np.float32)
+    for chunk in series.chunks(spec.chunk):
+        mask = chunk.mask.astype(np.float32)
+        goes_on = tf.constant(~chunk.fresh[:, None], tf.float32)
         loss, state = step(
-            tf.constant(series.inputs[:, part]),
-            tf.constant(series.targets[:, part]),
+            tf.constant(chunk.inputs),
+            tf.constant(chunk.targets),
             tf.constant(mask),
-            state,
+            [part * goes_on for part in state],
         )
         total += float(loss) * float(mask.sum())
         counted += int(mask.sum())

@@ -1,7 +1,7 @@
 """What forecaster is trained, and on what; plain values that travel to the training child."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -76,13 +76,60 @@ class SeriesSet:
         inputs: float32 (rows, steps, features), what is known at a step.
         targets: float32 (rows, steps, channels), what follows it.
         mask: bool (rows, steps, channels), which targets count.
+        resets: bool (rows, steps), steps before which a row begins anew; None for nowhere.
     """
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    resets: NDArray[np.bool_] | None = None
 
     @property
     def counted(self) -> int:
         """Return how many targets count."""
         return int(self.mask.sum())
+
+    def begins(self) -> NDArray[np.bool_]:
+        """Return the steps before which a row begins anew, bool (rows, steps)."""
+        nowhere = np.zeros(self.inputs.shape[:2], dtype=bool)
+        return nowhere if self.resets is None else self.resets
+
+    def cut(self, parts: Sequence[slice], rows: NDArray[np.intp]) -> "SeriesSet":
+        """Return some rows, each cut into parts of equal length: first parts, second parts, ..."""
+        names = (self.inputs, self.targets, self.mask, self.begins())
+        return SeriesSet(
+            *(np.concatenate([values[rows, part] for part in parts]) for values in names)
+        )
+
+    def chunks(self, steps: int) -> Iterator["Chunk"]:
+        """Return the series in consecutive chunks of `steps` steps, the last one as it is left.
+
+        Chunk k + 1 of a row continues chunk k.  A row that begins anew within a chunk waits for
+        the next one: what lies between does not count, so that nothing is learned across a gap.
+        """
+        begins = self.begins()
+        waiting = np.zeros(len(begins), dtype=bool)
+        for begin in range(0, begins.shape[1], steps):
+            part = slice(begin, begin + steps)
+            within = begins[:, part].copy()
+            fresh = waiting | within[:, 0]
+            within[:, 0] = False
+            after = np.logical_or.accumulate(within, axis=1)
+            counted = self.mask[:, part] & ~after[..., None]
+            yield Chunk(self.inputs[:, part], self.targets[:, part], counted, fresh)
+            waiting = after[:, -1]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive steps of every row.
+
+    Attributes:
+        inputs, targets, mask: as those of a `SeriesSet`.
+        fresh: bool (rows,), rows that begin anew; all others go on with the state they have.
+    """
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    fresh: NDArray[np.bool_]

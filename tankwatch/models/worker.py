@@ -23,6 +23,7 @@ from tankwatch.models.spec import AutoencoderSpec
 
 _PROBES = 256  # windows of each kind, held-out ones and noise, on which the export is checked
 _PROBE_STEPS = 60
+_SERIES = ("", "_targets", "_mask", "_resets")
 
 
 def main(folder: Path, parent: int) -> int:
@@ -114,7 +115,7 @@ def _forecaster(
 
     spec = ForecasterSpec.from_json(stored)
     train, held_out = (
-        SeriesSet(*(np.load(folder / f"{part}{what}.npy") for what in ("", "_targets", "_mask")))
+        SeriesSet(*(np.load(folder / f"{part}{what}.npy") for what in _SERIES))
         for part in ("train", "held_out")
     )
     model = forecaster.fit_forecaster(spec, train, held_out, report, initial=initial)

@@ -101,15 +101,27 @@ def sample_windows(
         count: most windows.
         seed: the same seed draws the same windows in the same order.
     """
+    places = sample_places(valid, count=count, seed=seed)
+    return np.asarray(sliding_windows(block, window)[places[:, 0], places[:, 1]])
+
+
+def sample_places(valid: NDArray[np.bool_], *, count: int, seed: int) -> NDArray[np.int64]:
+    """Return tank and first step of at most `count` valid windows, int64 (n, 2).
+
+    They are drawn evenly over the tanks, in an order that says nothing of tank or time.
+
+    Args:
+        valid: bool (tanks, steps - window + 1), as `window_validity` gives it.
+        count: most windows.
+        seed: the same seed draws the same windows in the same order.
+    """
     rng = np.random.default_rng(seed)
-    windows = sliding_windows(block, window)
     per_tank = [rng.permutation(np.flatnonzero(row)) for row in valid]
     fair = -(-count // max(sum(places.size > 0 for places in per_tank), 1))
     places = [(tank, start) for tank, chosen in enumerate(per_tank) for start in chosen[:fair]]
     if not places:
-        return np.empty((0, window, block.shape[2]), dtype=block.dtype)
-    drawn = rng.permutation(np.array(places))[:count]
-    return np.asarray(windows[drawn[:, 0], drawn[:, 1]])
+        return np.empty((0, 2), dtype=np.int64)
+    return rng.permutation(np.array(places, dtype=np.int64))[:count]
 
 
 def hold_fill(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

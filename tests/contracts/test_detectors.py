@@ -18,7 +18,8 @@ from tankwatch.detectors.baselines import IsolationForestBaseline, PCABaseline, 
 from tankwatch.detectors.catalogue import DETECTORS, build_detector, restore_detector
 from tankwatch.detectors.forecaster import LSTMForecaster
 from tankwatch.detectors.fused import FusedDetector
-from tankwatch.detectors.streaming import RESET_STEPS, WARM_STEPS, StreamingDetector
+from tankwatch.detectors.silence import RESET_STEPS
+from tankwatch.detectors.streaming import WARM_STEPS, StreamingDetector
 from tankwatch.errors import ModelError, ShapeError
 from tankwatch.settings import Settings
 
@@ -238,6 +239,17 @@ def test_detectors_are_built_from_settings_and_unknown_ones_refused() -> None:
     manifest = RobustZBaseline().fit(quiet()).to_manifest()
     with pytest.raises(ModelError, match="train again"):
         restore_detector("autoencoder", {**manifest, "parameters": {}, "learned": _LEARNED}, None)
+    old = {name: value for name, value in _LEARNED.items() if name != "growth"}
+    with pytest.raises(ModelError, match="of another version of tankwatch, it has no 'growth'"):
+        restore_detector("autoencoder", {**manifest, "parameters": {}, "learned": old}, b"")
 
 
-_LEARNED = {"held_out_error": 0.1, "epochs_run": 1, "versions": {}, "export_difference": 0.0}
+_LEARNED = {
+    "held_out_error": 0.1,
+    "networks": [0, 0, 0, 0],
+    "whitening": {"precision": [[1.0, 0.0], [0.0, 1.0]]},
+    "growth": 1.0,
+    "epochs_run": 1,
+    "versions": {},
+    "export_difference": 0.0,
+}

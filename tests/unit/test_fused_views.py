@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from tankwatch.detectors.dwell import MEMORY, POOL, DwellNorm, learn_dwell, stays
 from tankwatch.detectors.joint import Joint, learn_joint
 from tankwatch.detectors.level import Level, learn_level, site_basis
+from tankwatch.detectors.silence import RESET_STEPS
 from tankwatch.detectors.smoothing import ewma
 from tankwatch.detectors.surprise import Surprise, learn_changes
 from tankwatch.detectors.threshold import AlarmBudget, fit_peak_threshold
@@ -119,12 +120,30 @@ def test_training_series_are_cut_to_a_number_of_steps_whatever_the_fleet() -> No
     values = np.random.default_rng(4).normal(size=(30, 2000, 2)).astype(np.float32)
     mask = np.ones(values.shape, dtype=bool)
     surprise = Surprise(learn_changes(values, mask), np.zeros(30, np.int64))
-    train, held_out = surprise.series(values, mask, most_steps=9000, seed=0)
+    numbers = np.zeros(30, np.int64)
+    ((train, held_out),) = surprise.series(values, mask, numbers=numbers, most_steps=9000, seed=0)
     assert train.inputs.shape[2] == 10
     assert train.inputs.shape[0] * train.inputs.shape[1] <= 9000
     assert held_out.inputs.shape[:2] == (30, 300)
     change = (values[:, 1:] - values[:, :-1]) / surprise.change[:, None]
     np.testing.assert_allclose(held_out.targets[:, -1].sum(), change[:, -1].sum(), rtol=1e-3)
+
+
+def test_a_network_of_a_group_is_taught_by_its_tanks_and_begins_anew_after_silence() -> None:
+    values = np.random.default_rng(5).normal(size=(4, 2000, 2)).astype(np.float32)
+    mask = np.ones(values.shape, dtype=bool)
+    mask[2, 500 : 500 + RESET_STEPS + 20] = False
+    mask[3, 500 : 500 + RESET_STEPS - 1] = False
+    surprise = Surprise(learn_changes(values, mask), np.zeros(4, np.int64))
+    numbers = np.array([0, 1, 1, 0])
+    sets = surprise.series(values, mask, numbers=numbers, most_steps=10**6, seed=0)
+    assert [train.inputs.shape[0] % 2 for train, _ in sets] == [0, 0]
+    whole = [np.sort(held_out.targets.sum(axis=(1, 2))) for _, held_out in sets]
+    change = np.diff(values, axis=1)[:, -300:] / surprise.change[:, None]
+    for number, found in enumerate(whole):
+        own = np.sort(np.clip(change[numbers == number], -30, 30).sum(axis=(1, 2)))
+        np.testing.assert_allclose(found, own, rtol=1e-3, atol=1e-3)
+    assert [int(train.begins().sum()) for train, _ in sets] == [0, 1]
 
 
 def test_a_threshold_lies_beyond_the_peaks_that_the_budget_allows() -> None:

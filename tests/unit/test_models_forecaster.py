@@ -69,6 +69,37 @@ def test_the_exported_graph_streams_what_keras_gives_at_once(
         assert same.shape == (rows, network.state_size)
 
 
+@pytest.mark.parametrize("steps", [1, 7, 13, 100])
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_chunks_of_any_length_give_what_each_stretch_gives_in_one_piece(
+    spec: ForecasterSpec, steps: int
+) -> None:
+    model, inputs = build_forecaster(spec, 3, 2), draws(4, 30, 3, seed=2)
+    resets = np.zeros((4, 30), dtype=bool)
+    resets[1, 13] = resets[2, 9] = resets[2, 20] = True
+    mask = np.ones((4, 30, 2), dtype=bool)
+    series = SeriesSet(inputs, draws(4, 30, 2), mask, resets)
+    means, counted, state = [], [], zero_state(spec, 4)
+    for chunk in series.chunks(steps):
+        goes_on = (~chunk.fresh[:, None]).astype(np.float32)
+        mean, _, *state = model([tf.constant(chunk.inputs), *(part * goes_on for part in state)])
+        means.append(np.asarray(mean))
+        counted.append(chunk.mask)
+    found, judged = np.concatenate(means, axis=1), np.concatenate(counted, axis=1)
+    for row, begins in ((0, [0]), (1, [0, 13]), (2, [0, 9, 20]), (3, [0])):
+        # After a reset nothing counts until the next chunk, which begins anew.
+        starts = [min(-(-begin // steps) * steps, 30) for begin in begins]
+        for begin, start, end in zip(begins, starts, [*begins[1:], 30], strict=True):
+            assert not judged[row, begin : min(start, end)].any()
+            if start < end:
+                alone, _, after = run_in_keras(model, spec, inputs[[row], start:end])
+                assert judged[row, start:end].all()
+                np.testing.assert_allclose(found[row, start:end], alone[0], atol=1e-5)
+                if end == 30:
+                    packed = np.concatenate([np.asarray(part)[row] for part in state])
+                    np.testing.assert_allclose(packed, after[0], atol=1e-5)
+
+
 def wave(rows: int, steps: int, seed: int) -> SeriesSet:
     """Return series whose next value follows from their past."""
     rng = np.random.default_rng(seed)

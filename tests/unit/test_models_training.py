@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,32 @@ def test_the_same_seed_gives_the_same_network_to_the_bit(trained: TrainedNetwork
     assert again.onnx == trained.onnx
     losses = [(each.loss, each.held_out_loss) for each in again.history]
     assert losses == [(each.loss, each.held_out_loss) for each in trained.history]
+
+
+def test_several_networks_are_trained_in_one_child_each_on_its_own(trained: TrainedNetwork) -> None:
+    mirrored = [WindowSet(-given.values, given.mask) for given in (sines(800, 0), sines(200, 1))]
+    sets = [(sines(800, 0), sines(200, 1)), (mirrored[0], mirrored[1])]
+    spec = replace(SPEC, epochs=2)
+    first, second = train_autoencoders(sets, spec=spec, run=Run())
+    assert [epoch.epoch for epoch in (*first.history, *second.history)] == [1, 2, 1, 2]
+    assert [epoch.fit for epoch in (*first.history, *second.history)] == [1, 1, 2, 2]
+    assert first.history[0].loss == trained.history[0].loss
+    assert second.history[0].loss != first.history[0].loss
+    assert first.onnx != second.onnx
+
+
+def test_a_second_fit_leaves_out_what_the_first_rebuilt_worst() -> None:
+    given = sines(400, 0)
+    wild = np.arange(0, 400, 20)
+    given.values[wild] += np.random.default_rng(3).normal(0, 3, (20, 12, 2)).astype(np.float32)
+    spec = replace(SPEC, trim=0.05)
+    once, trimmed = (
+        fit(given, sines(200, 1), spec=spec) for spec in (replace(spec, trim=0.0), spec)
+    )
+    assert set(trimmed.dropped) == set(wild.tolist())
+    assert {epoch.fit for epoch in trimmed.history} == {1, 2}
+    assert once.dropped == ()
+    assert trimmed.held_out_error < once.held_out_error
 
 
 def test_the_child_ends_with_its_task(trained: TrainedNetwork) -> None:

@@ -5,7 +5,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from tankwatch.detectors.runtime import BATCH, OnnxNetwork, network
+from tankwatch.detectors.networks import networks
+from tankwatch.detectors.runtime import BATCH, OnnxNetwork
 
 WINDOW, CHANNELS, UNITS = 5, 2, 2
 
@@ -102,4 +103,4 @@ def test_windows_may_be_views_and_of_another_float_type(graph: bytes) -> None:
 
 
 def test_a_graph_is_loaded_once(graph: bytes) -> None:
-    assert network(graph) is network(bytes(graph))
+    assert networks(graph) is networks(bytes(graph))
