@@ -21,7 +21,7 @@ class Line:
         self._server_port = server_port
         self._ends: list[socket.socket] = []
         self._listening = socket.create_server(("127.0.0.1", self.port))
-        self._open = True
+        self._open = self._through = True
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -31,6 +31,15 @@ class Line:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+    def stop(self) -> None:
+        """Break everything, and let nobody through until it is opened."""
+        self._through = False
+        self.cut()
+
+    def open(self) -> None:
+        """Let everybody through again."""
+        self._through = True
 
     def close(self) -> None:
         """Break everything and let nobody through any more."""
@@ -42,6 +51,9 @@ class Line:
         while self._open:
             try:
                 near, _ = self._listening.accept()
+                if not self._through:
+                    near.close()
+                    continue
                 far = socket.create_connection(("127.0.0.1", self._server_port))
             except OSError:
                 continue

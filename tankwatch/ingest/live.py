@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from tankwatch import clock
 from tankwatch.core.readings import Accepted
 from tankwatch.core.times import to_ms
+from tankwatch.errors import StoreError
 from tankwatch.ingest.accept import Intake, accept_rows, file_options, intake_of
 from tankwatch.ingest.headers import match_label
 from tankwatch.ingest.options import FileOptions
@@ -107,6 +108,29 @@ class LiveIntake:
         latest = now + timedelta(seconds=self._settings.ingest.future_s)
         options = replace(self.options(now), latest_ms=to_ms(latest))
         return accept_rows(self._intake, rows, options, now=now)
+
+    async def keep_trying(
+        self,
+        rows: Rows,
+        tally: Tally,
+        source: LiveSource,
+        stop: threading.Event,
+        *,
+        messages: int,
+    ) -> bool:
+        """Store `rows`, trying until the database takes them; return whether it did."""
+        waits = pauses(source)
+        while True:
+            try:
+                accepted = await asyncio.to_thread(self.take, rows)
+            except StoreError as error:
+                tally.trouble = str(error)
+                await rest(stop, next(waits))
+                if stop.is_set():
+                    return False
+            else:
+                tally.took(messages, accepted)
+                return True
 
     def options(self, now: datetime) -> FileOptions:
         """Return how values are understood, with the channels and tanks that the store knows.

@@ -26,7 +26,7 @@ from tankwatch.store.readings import load_readings
 from tests.brokers import KINDS, SECRET, USER, VERSIONS, Broker, Kind, Version
 
 START_MS = 1_772_433_000_000
-PATIENCE_S = 60.0
+PATIENCE_S = 45.0
 
 Stored = list[tuple[str, int, float]]
 

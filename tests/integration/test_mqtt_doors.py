@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import ipaddress
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tankwatch.errors import SettingsError, SourceError
 from tankwatch.ingest.mqtt.listen import MqttListener
@@ -21,6 +16,7 @@ from tankwatch.settings_live import MqttSource
 from tankwatch.store.engine import Engine
 from tests.acceptance.program import inside, inside_json
 from tests.brokers import SECRET, USER, Broker, free_port
+from tests.certificates import certificate
 from tests.integration.mqtt import (
     SPOKEN,
     Spoken,
@@ -85,32 +81,6 @@ def test_a_broker_that_is_not_there_is_told(engine: Engine) -> None:
     told = trouble(engine, MqttSource(host="127.0.0.1", port=port, topics=("p/{tank}/{channel}",)))
     assert told.startswith(f"the broker 127.0.0.1:{port} is not there")
     assert "check host, port and security" in told
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that vouches for itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test broker")])
-    today = datetime.now(UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "broker.crt", folder / "broker.key"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.TraditionalOpenSSL
-    plain = serialization.NoEncryption()
-    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
-    return files
 
 
 # paho leaves the socket of a failed handshake to the garbage collector.

@@ -8,7 +8,7 @@ from typing import Any
 import aiomqtt
 
 from tankwatch import clock
-from tankwatch.errors import SourceError, StoreError
+from tankwatch.errors import SourceError
 from tankwatch.ingest.live import LiveIntake, Tally, pauses, rest, until_set
 from tankwatch.ingest.mqtt.client import Arrival, Client, explain, subscribe
 from tankwatch.ingest.mqtt.payloads import JsonReader, NumberReader, Reader
@@ -153,20 +153,11 @@ class MqttListener:
 
     async def _store(self, batch: list[Arrival], stop: threading.Event) -> bool:
         """Store a batch, trying until the database takes it, and return whether it did."""
-        waits = pauses(self.source)
         rows = Rows()
         await asyncio.to_thread(self._read, batch, rows)
-        while True:
-            try:
-                accepted = await asyncio.to_thread(self._intake.take, rows)
-            except StoreError as error:
-                self.tally.trouble = str(error)
-                await rest(stop, next(waits))
-                if stop.is_set():
-                    return False
-            else:
-                self.tally.took(len(batch), accepted)
-                return True
+        return await self._intake.keep_trying(
+            rows, self.tally, self.source, stop, messages=len(batch)
+        )
 
     def _read(self, batch: list[Arrival], rows: Rows) -> None:
         for arrival in batch:

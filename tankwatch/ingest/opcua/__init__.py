@@ -1,0 +1,1 @@
+"""Readings from OPC UA servers."""
