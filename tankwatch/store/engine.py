@@ -86,7 +86,7 @@ def _sqlite(url: str, busy_timeout_s: float) -> Engine:
             "synchronous = FULL",
             "foreign_keys = ON",
             "temp_store = MEMORY",
-            "cache_size = -65536",
+            "cache_size = -32768",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
