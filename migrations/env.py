@@ -17,11 +17,17 @@ def include_object(
     reflected: bool,  # noqa: FBT001 - Alembic's signature
     _compare_to: Any,
 ) -> bool:
-    """Return whether `obj` is part of the frozen schema: partitions and added channels are not."""
+    """Return whether `obj` is part of the frozen schema: partitions and added channels are not.
+
+    Nor is the index of another backend.
+    """
     if kind == "table" and reflected:
         return name in METADATA.tables
     if kind == "column" and reflected and obj.table.name == "reading":
         return str(name) in METADATA.tables["reading"].columns
+    if kind == "index":
+        backend = context.get_context().dialect.name
+        return bool(obj.info.get("only", backend) == backend)
     return True
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, Table, text
+from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, Table, text
 
 from tankwatch.store.base import Base, UtcTime
 from tankwatch.store.plant import check_channel_name
@@ -23,6 +23,14 @@ reading = Table(
     sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (observed_at)",
 )
+# Readings lie by their arrival on PostgreSQL, so a pass over all tanks reads the end of the table.
+Index(
+    "ix_reading_observed_at",
+    reading.c.observed_at,
+    postgresql_using="brin",
+    postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    info={"only": "postgresql"},
+).ddl_if(dialect="postgresql")
 
 
 @dataclass(frozen=True, slots=True)
