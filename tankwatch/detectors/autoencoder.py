@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tankwatch.detectors.base import RECENT_STEPS, Detector, require_graph
 from tankwatch.detectors.drawn import Drawn, draw, merged
-from tankwatch.detectors.growth import FEW_STRETCHES, carried_on, growth_of
+from tankwatch.detectors.growth import FEW_STRETCHES, believed, growth_of, trust_in
 from tankwatch.detectors.networks import (
     FLEET,
     TRAINING_FACTS,
@@ -20,7 +20,7 @@ from tankwatch.detectors.networks import (
     training_facts,
 )
 from tankwatch.detectors.runtime import BATCH, OnnxNetwork
-from tankwatch.detectors.threshold import Threshold, fit_threshold
+from tankwatch.detectors.threshold import Threshold, fit_peak_threshold, fit_threshold
 from tankwatch.detectors.view import Floats, Mask, View
 from tankwatch.detectors.whitening import Whitening, learn_whitening
 from tankwatch.errors import CalibrationWarning
@@ -162,12 +162,18 @@ class LSTMAutoencoder(Detector):
         unseen = self._draw(scaled, mask, held_out, count=few)
         self.growth_ = growth_of(
             *(self.whitening_.parts(*self._errors_of(drawn)) for drawn in (learned, unseen)),
-            stretches=(held_out.stop - held_out.start) / self.window,
+            trust=trust_in((held_out.stop - held_out.start) / self.window),
         )
         self._warn_if_short(held_out)
 
     def _fitted_threshold(self, errors: Floats) -> Threshold:
-        return carried_on(fit_threshold(errors, self._budget()), self.growth_)
+        budget = self._budget()
+        return believed(
+            fit_threshold(errors, budget),
+            fit_peak_threshold(errors, budget),
+            trust=trust_in(errors.shape[1] / self.window),
+            growth=self.growth_,
+        )
 
     def _warn_if_short(self, calibration: slice) -> None:
         steps = calibration.stop - calibration.start

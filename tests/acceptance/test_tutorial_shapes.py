@@ -13,7 +13,7 @@ _SHAPE = re.compile(r"^(.+)\.shape  # -> (\(.+\))$", re.MULTILINE)
 def test_the_page_on_shapes_runs_and_is_right() -> None:
     code = "\n".join(_BLOCK.findall(PAGE.read_text(encoding="utf-8")))
     stated = _SHAPE.findall(code)
-    assert len(stated) >= 12
+    assert len(stated) >= 20
     checked = _SHAPE.sub(r"assert tuple(\1.shape) == \2, (\1.shape, \2)", code)
     done = subprocess.run(
         [sys.executable, "-c", checked], capture_output=True, text=True, check=False, timeout=300

@@ -5,7 +5,7 @@ import pytest
 
 from tankwatch.detectors.autoencoder import LSTMAutoencoder
 from tankwatch.detectors.drawn import REBUILT_WORST, draw, merged
-from tankwatch.detectors.growth import carried_on, growth_of
+from tankwatch.detectors.growth import believed, growth_of, trust_in
 from tankwatch.detectors.threshold import Threshold
 from tankwatch.detectors.view import LeftOut
 from tankwatch.detectors.whitening import Whitening, learn_whitening
@@ -49,12 +49,20 @@ def test_whitening_survives_json_and_a_channel_without_error() -> None:
 
 def test_errors_that_grew_are_expected_to_grow_on_unless_much_was_seen() -> None:
     learned, unseen = np.full((9, 4, 2), 0.5), np.full((9, 4, 2), 4.5)
-    assert growth_of(learned, unseen, stretches=0) == pytest.approx(3.0)
-    assert growth_of(learned, unseen, stretches=10) == pytest.approx(3.0**0.5)
-    assert growth_of(learned, unseen, stretches=1e6) == pytest.approx(1.0, abs=1e-3)
-    assert growth_of(unseen, learned, stretches=0) == 1.0
-    level = Threshold(np.array([[2.0]]), 1, 0.5)
-    assert carried_on(level, 1.5).level.tolist() == [[3.0]]
+    assert growth_of(learned, unseen, trust=0.0) == pytest.approx(3.0)
+    assert growth_of(learned, unseen, trust=0.5) == pytest.approx(3.0**0.5)
+    assert growth_of(learned, unseen, trust=1.0) == 1.0
+    assert growth_of(unseen, learned, trust=0.0) == 1.0
+    assert trust_in(0.0) == 0.0
+    assert 0.2 < trust_in(5.0) < 0.5 < trust_in(50.0) < trust_in(500.0) < 1.0
+
+
+def test_the_shorter_the_time_the_more_the_highest_peaks_count() -> None:
+    tail, peaks = (Threshold(np.array([[level, 1.0]]), 3, 0.5) for level in (2.0, 8.0))
+    for trust, level in ((1.0, 2.0), (0.0, 8.0), (0.5, 4.0)):
+        found = believed(tail, peaks, trust=trust, growth=1.5)
+        np.testing.assert_allclose(found.level, [[1.5 * level, 1.5]])
+        assert (found.peaks, found.tank_months) == (3, 0.5)
 
 
 def test_windows_that_overlap_are_left_out_as_one_stretch() -> None:
