@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -19,7 +21,9 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Row,
     String,
+    bindparam,
     insert,
     or_,
     select,
@@ -129,8 +133,9 @@ def add_token(
 
 def load_tokens(connection: Connection) -> list[Token]:
     """Return every token, revoked ones too, in the order in which they were made."""
-    found = connection.execute(select(TokenRow.token_id).order_by(TokenRow.token_id)).scalars()
-    return [_load(connection, token_id) for token_id in found.all()]
+    query = _WITH_SITES.order_by(TokenRow.token_id, SiteRow.name)
+    rows = connection.execute(query).all()
+    return [_token(list(own)) for _, own in groupby(rows, key=lambda row: row.token_id)]
 
 
 def revoke_token(connection: Connection, name: str, *, at: datetime) -> None:
@@ -153,13 +158,12 @@ def find_token(connection: Connection, shown: str) -> Token | TokenFault:
     if form is None:
         return TokenFault.MALFORMED
     key, secret = form.groups()
-    query = select(TokenRow.token_id, TokenRow.sha256).where(TokenRow.key == key)
-    row = connection.execute(query).one_or_none()
+    rows = connection.execute(_OF_KEY, {"key": key}).all()
     # Compared also where there is none, so that the time taken does not tell which keys exist.
-    is_right = hmac.compare_digest(_hash(secret), row.sha256 if row else _NOBODY)
-    if row is None or not is_right:
+    is_right = hmac.compare_digest(_hash(secret), rows[0].sha256 if rows else _NOBODY)
+    if not rows or not is_right:
         return TokenFault.UNKNOWN
-    token = _load(connection, row.token_id)
+    token = _token(rows)
     return token if token.revoked_at is None else TokenFault.REVOKED
 
 
@@ -175,23 +179,35 @@ def _find_active(connection: Connection, name: str) -> int | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def _load(connection: Connection, token_id: int) -> Token:
-    sites = (
-        select(SiteRow.name)
-        .join(TokenSiteRow, TokenSiteRow.site_id == SiteRow.site_id)
-        .where(TokenSiteRow.token_id == token_id)
+# A row for each site that a token may write to, or one where it may write to all.
+_WITH_SITES = (
+    select(
+        TokenRow.token_id,
+        TokenRow.name,
+        TokenRow.every_site,
+        TokenRow.created_at,
+        TokenRow.last_used_at,
+        TokenRow.revoked_at,
+        TokenRow.sha256,
+        SiteRow.name.label("site"),
     )
-    row = connection.execute(
-        select(
-            TokenRow.name,
-            TokenRow.every_site,
-            TokenRow.created_at,
-            TokenRow.last_used_at,
-            TokenRow.revoked_at,
-        ).where(TokenRow.token_id == token_id)
-    ).one()
-    names = tuple(connection.execute(sites.order_by(SiteRow.name)).scalars())
-    return Token(token_id, row[0], names, *row[1:])
+    .outerjoin(TokenSiteRow, TokenSiteRow.token_id == TokenRow.token_id)
+    .outerjoin(SiteRow, SiteRow.site_id == TokenSiteRow.site_id)
+)
+_OF_KEY = _WITH_SITES.where(TokenRow.key == bindparam("key")).order_by(SiteRow.name)
+
+
+def _token(rows: Sequence[Row[Any]]) -> Token:
+    first = rows[0]
+    return Token(
+        token_id=first.token_id,
+        name=first.name,
+        sites=tuple(row.site for row in rows if row.site is not None),
+        every_site=first.every_site,
+        created_at=first.created_at,
+        last_used_at=first.last_used_at,
+        revoked_at=first.revoked_at,
+    )
 
 
 def _hash(secret: str) -> str:

@@ -44,7 +44,7 @@ class Understanding:
         )
 
 
-def understood(
+async def understood(
     site: Annotated[
         str | None, Query(description="Site of tanks that are new.", max_length=_LONGEST)
     ] = None,
@@ -63,7 +63,7 @@ def understood(
     ] = "",
     epoch_unit: Annotated[EpochUnit, Query(description="Unit of numeric times.")] = "auto",
 ) -> Understanding:
-    """Return what the request says of its body."""
+    """Return what the request says of its body; async, so that no thread is asked for it."""
     return Understanding(
         site=_name("site", site),
         tank=_name("tank", tank),
