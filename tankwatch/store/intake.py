@@ -39,7 +39,7 @@ class QuarantineRow(Base):
 
     quarantine_id: Mapped[int] = mapped_column(RowId, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-    source: Mapped[str] = mapped_column(String(500))
+    source: Mapped[str] = mapped_column(String(500), index=True)
     line: Mapped[int]
     reason: Mapped[str] = mapped_column(String(40))
     detail: Mapped[str] = mapped_column(String(_RAW_LENGTH))

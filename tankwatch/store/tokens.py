@@ -21,7 +21,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Row,
     String,
     bindparam,
     insert,
@@ -197,7 +196,7 @@ _WITH_SITES = (
 _OF_KEY = _WITH_SITES.where(TokenRow.key == bindparam("key")).order_by(SiteRow.name)
 
 
-def _token(rows: Sequence[Row[Any]]) -> Token:
+def _token(rows: Sequence[Any]) -> Token:
     first = rows[0]
     return Token(
         token_id=first.token_id,

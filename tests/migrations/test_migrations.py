@@ -35,7 +35,20 @@ TABLES = {
     *("arrival_day", "archive"),
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
+REVISIONS = [
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),
