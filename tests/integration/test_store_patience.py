@@ -14,7 +14,7 @@ from tankwatch.core.readings import Accepted, ReadingBatch
 from tankwatch.errors import StoreError
 from tankwatch.ingest.accept import Intake, accept_chunks
 from tankwatch.ingest.chunk import Chunk, Origin
-from tankwatch.store.engine import Connection, Engine, connect, reading
+from tankwatch.store.engine import Connection, Engine, connect, driver, reading, writing
 from tankwatch.store.migrate import upgrade
 from tankwatch.store.patience import written
 from tankwatch.store.readings import load_readings
@@ -125,6 +125,45 @@ def test_acknowledged_is_stored_and_the_rest_comes_once_the_server_is_back(
     starter.join()
     assert len(acknowledged) == CHUNKS
     check_stored_once(lone)
+
+
+def test_connection_lost_under_the_driver_is_told_apart_and_not_used_again(
+    server: LoneServer, lone: Engine
+) -> None:
+    def lose(connection: Connection) -> None:
+        with driver(connection) as own:
+            server.crash()
+            own.execute("SELECT 1")
+
+    with pytest.raises(StoreError) as caught, writing(lone) as connection:
+        lose(connection)
+    assert caught.value.retry
+    server.start()
+    assert accept_chunks(Intake(lone, "north"), map(chunk, [0]), now=NOW) == Accepted(stored=ROWS)
+
+
+def test_sources_that_begin_at_once_make_tanks_and_months_without_waiting_for_each_other(
+    lone: Engine,
+) -> None:
+    ready, accepted = threading.Barrier(4), []
+    months = np.arange(24) * 32 * 86_400_000 + START_MS
+
+    def send(name: str) -> None:
+        values = np.ones((months.size, 2))
+        tank = np.zeros(months.size, dtype=np.int32)
+        batch = ReadingBatch((name,), CHANNELS, tank, months, values)
+        one = Chunk(batch, Origin(months, tank.astype(np.intp)), [], 0, months.size)
+        ready.wait()
+        impatient = Intake(connect(str(lone.url), patience_s=0.0), "north")
+        accepted.append(accept_chunks(impatient, iter([one]), now=NOW))
+        impatient.engine.dispose()
+
+    threads = [threading.Thread(target=send, args=(f"new {number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert accepted == [Accepted(stored=24)] * 4
 
 
 def test_patience_ends_with_the_reason(server: LoneServer, database: str) -> None:
