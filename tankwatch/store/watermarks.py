@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     Connection,
     ForeignKey,
-    bindparam,
     case,
     delete,
     insert,
@@ -23,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.store.base import Base, RowId, UtcTime
+from tankwatch.store.sql import id_list, is_sqlite, ms_column, ms_parameter
 
 BEFORE_ALL_MS = -(2**53)
 _FEW = 500
@@ -86,15 +86,13 @@ def load_watermarks(connection: Connection) -> list[Watermark]:
 
 def lock_watermarks(connection: Connection, tank_ids: Sequence[int]) -> dict[int, Watermark]:
     """Return the watermarks of `tank_ids`, made where missing, locked until the commit."""
-    rows = [{"tank_id": tank} for tank in tank_ids]
-    if rows:
-        made = "INSERT INTO watermark (tank_id) VALUES (:tank_id) ON CONFLICT DO NOTHING"
-        connection.execute(text(made), rows)
-    query = select(*_COLUMNS).order_by(WatermarkRow.tank_id)
-    if len(tank_ids) <= _FEW:
-        query = query.where(WatermarkRow.tank_id.in_(tank_ids))
-    marks = (_watermark(*row) for row in connection.execute(query.with_for_update()))
-    return {mark.tank_id: mark for mark in marks}
+    marks = _lock(connection, tank_ids)
+    if len(marks) < len(tank_ids):
+        ids, given = id_list(connection, tank_ids)
+        made = f"INSERT INTO watermark (tank_id) {ids} WHERE true ON CONFLICT DO NOTHING"
+        connection.execute(text(made), given)
+        marks = _lock(connection, tank_ids)
+    return marks
 
 
 def cover_readings(
@@ -110,11 +108,9 @@ def cover_readings(
         if mark.first_reading_ms != BEFORE_ALL_MS:
             low, high = min(low, mark.first_reading_ms), max(high, mark.last_reading_ms)
         if (low, high) != (mark.first_reading_ms, mark.last_reading_ms):
-            rows.append({"key": tank, "low": from_ms(low), "high": from_ms(high)})
+            rows.append((low, high, tank))
     if rows:
-        change = update(WatermarkRow).where(WatermarkRow.tank_id == bindparam("key"))
-        moved = change.values(first_reading_at=bindparam("low"), last_reading_at=bindparam("high"))
-        connection.execute(moved, rows)
+        _move(connection, rows)
 
 
 def claim(
@@ -187,6 +183,35 @@ _COLUMNS = (
     WatermarkRow.claimed_until,
     WatermarkRow.scored_until,
 )
+
+
+def _lock(connection: Connection, tank_ids: Sequence[int]) -> dict[int, Watermark]:
+    """Return the watermarks of `tank_ids` that are there; always locked in the order of ids."""
+    names = ("first_reading_at", "last_reading_at", "claimed_until", "scored_until")
+    times = ", ".join(f"coalesce({ms_column(connection, name)}, {BEFORE_ALL_MS})" for name in names)
+    ids, given = id_list(connection, tank_ids)
+    locked = "" if is_sqlite(connection) else " FOR UPDATE"
+    query = (
+        f"SELECT tank_id, {times} FROM watermark WHERE tank_id IN ({ids}) "  # noqa: S608 - constants only
+        f"ORDER BY tank_id{locked}"
+    )
+    return {row[0]: Watermark(*row) for row in connection.execute(text(query), given)}
+
+
+def _move(connection: Connection, rows: Sequence[tuple[int, int, int]]) -> None:
+    """Set the first and last reading of tanks: (first ms, last ms, tank id) each."""
+    change = "UPDATE watermark SET first_reading_at = {}, last_reading_at = {}"
+    if is_sqlite(connection):
+        statement = change.format("?", "?") + " WHERE tank_id = ?"
+        connection.exec_driver_sql(statement, list(rows))
+        return
+    low, high = (ms_parameter(connection, name) for name in ("u.low", "u.high"))
+    statement = (
+        f"{change.format(low, high)} FROM unnest(CAST(:low AS bigint[]), CAST(:high AS bigint[]), "
+        "CAST(:tank AS integer[])) AS u(low, high, tank) WHERE tank_id = u.tank"
+    )
+    lists = zip(("low", "high", "tank"), map(list, zip(*rows, strict=True)), strict=True)
+    connection.execute(text(statement), dict(lists))
 
 
 def _spans(
