@@ -53,6 +53,7 @@ MODULES = {
     "deliver": "daemon",
     "run": "daemon",
     "serve": "serve",
+    "send": "send",
     "token": "tokens",
     "listen": "listen",
     "status": "status",
