@@ -14,6 +14,7 @@
     │   └── SchemaError       the database is not at the revision this version needs
     ├── ModelError            a model is missing, broken or does not fit the data
     │   └── TrainingError     training did not end with a usable model
+    ├── LeaseError            another daemon does the work
     └── DeliveryError         a message could not be handed over; ``retry``: try again?
 
     UserWarning
@@ -78,6 +79,10 @@ class ModelError(TankwatchError):
 
 class TrainingError(ModelError):
     """Training did not end with a usable model."""
+
+
+class LeaseError(TankwatchError):
+    """Another daemon does the work."""
 
 
 class DeliveryError(TankwatchError):

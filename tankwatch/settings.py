@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tankwatch.settings_ahead import LimitAhead
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
 from tankwatch.settings_keep import Keep
+from tankwatch.settings_late import Late
 from tankwatch.settings_live import Sources
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
@@ -219,6 +220,9 @@ class Schedule(Section):
     )
     detect_s: float = _setting(60.0, "Score what is new.", unit="s", gt=0, le=86_400)
     deliver_s: float = _setting(10.0, "Send what is queued.", unit="s", gt=0, le=86_400)
+    lease_s: float = _setting(
+        30.0, "A daemon that dies is replaced by another within this time.", unit="s", ge=1, le=3600
+    )
     train_at: ClockTime = _setting("02:30", "Nightly training, in the plant's zone.", unit="HH:MM")
     drift_at: ClockTime = _setting("02:00", "Nightly look for drift.", unit="HH:MM")
     rollup_s: float = _setting(
@@ -247,6 +251,7 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     sources: Sources = Sources()
     grid: Grid = Grid()
+    late: Late = Late()
     model: Model = Model()
     train: Train = Train()
     detect: Detect = Detect()

@@ -32,7 +32,7 @@ def detect_command(as_of: AsOf = "", json: JsonFlag = False) -> None:
         result = detect(context, now=present(as_of))
         facts.rows = result.steps
     if json:
-        print_json(result)
+        print_json(result.told())
         return
     OUTPUT.print(
         f"{result.steps:,} steps scored, {result.raised} incidents raised, {result.returned} over"

@@ -72,6 +72,7 @@ class MessageKind(StrEnum):
 
     ALARM = "alarm"
     ALL_CLEAR = "all_clear"
+    WITHDRAWAL = "withdrawal"
     SITE_ALARM = "site_alarm"
     SITE_ALL_CLEAR = "site_all_clear"
 
@@ -152,7 +153,7 @@ class Notice:
     """One message that is to be sent about an incident.
 
     Attributes:
-        kind: alarm or all-clear.
+        kind: alarm, all-clear or withdrawal.
         message_id: RFC 5322 Message-ID with angle brackets, fixed when the message was queued.
         thread_id: Message-ID of the incident's first message; equal to `message_id` for the first.
         queued_at: when the incident's transition was stored; the mail's Date.

@@ -14,6 +14,9 @@ class IncidentEvent(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     RETURN = "return"
     CLOSE = "close"
+    CORRECT = "correct"
+    REOPEN = "reopen"
+    WITHDRAW = "withdraw"
 
 
 _U = IncidentState.UNACKNOWLEDGED
@@ -36,6 +39,12 @@ TRANSITIONS: dict[tuple[IncidentState | None, IncidentEvent], IncidentState] = {
     # adds is recorded and changes nothing.
     (_C, IncidentEvent.JOIN): _C,
     (_C, IncidentEvent.RETURN): _C,
+    # Readings that come late may show that it began or ended at another time, that it goes on
+    # after all, or that there was nothing.
+    **{(state, IncidentEvent.CORRECT): state for state in (_U, _A, _R, _C)},
+    **{(state, IncidentEvent.WITHDRAW): _C for state in (_U, _A, _R, _C)},
+    (_R, IncidentEvent.REOPEN): _U,
+    (_C, IncidentEvent.REOPEN): _U,
 }
 
 

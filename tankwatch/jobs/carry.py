@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,18 @@ from tankwatch.store.scores import load_states
 MEMORY = "memory:"
 
 Carried = dict[int, "Memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What each version says of new steps, and the memories before and after them.
+
+    Each by version; the memories by tank id.
+    """
+
+    judgements: dict[int, Judgement]
+    before: dict[int, Carried]
+    after: dict[int, Carried]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +58,15 @@ def memory_kind(version: int) -> str:
     return f"{MEMORY}{version}"
 
 
-def load_memories(connection: Connection, plan: Plan) -> dict[int, Carried]:
-    """Return the memories of each version that has any, by version and tank id."""
+def load_memories(
+    connection: Connection, plan: Plan, tank_ids: Sequence[int]
+) -> dict[int, Carried]:
+    """Return the memories that each version with any has of tanks, by version and tank id."""
     return {
         scorer.model_version_id: {
             tank: Memory.from_json(stored)
             for tank, stored in load_states(
-                connection, memory_kind(scorer.model_version_id)
+                connection, memory_kind(scorer.model_version_id), tank_ids
             ).items()
         }
         for scorer in plan.scorers
@@ -59,12 +74,12 @@ def load_memories(connection: Connection, plan: Plan) -> dict[int, Carried]:
     }
 
 
-def is_led_in(memories: Mapping[int, Carried], from_ms: Mapping[int, int]) -> bool:
-    """Return whether every tank has a memory of every version that ends where its steps begin."""
+def is_led_in(memories: Mapping[int, Carried], tank_ids: Sequence[int], begin_ms: int) -> bool:
+    """Return whether every version has a memory of each tank that ends where the steps begin."""
     return all(
-        tank in carried and carried[tank].until_ms == begin
+        tank in carried and carried[tank].until_ms == begin_ms
         for carried in memories.values()
-        for tank, begin in from_ms.items()
+        for tank in tank_ids
     )
 
 
@@ -72,29 +87,30 @@ def judge_new(
     plan: Plan,
     block: Block,
     tank_ids: Sequence[int],
-    new: Sequence[slice],
+    new: slice,
     memories: Mapping[int, Carried],
-) -> tuple[dict[int, Judgement], dict[int, Carried]]:
-    """Return what each version says of the new steps, and the memories after them.
+) -> Followed:
+    """Return what each version says of the new steps, and the memories before and after them.
 
     Args:
         plan: what scores.
         block: the new steps and what comes before them.
         tank_ids: along the first axis of the block.
-        new: the new steps of each tank; the judgement of other steps means nothing.
+        new: the new steps; the judgement of other steps means nothing.
         memories: by version and tank id.
     """
     factors = factors_of(plan, tank_ids)
-    judged, carried = {}, {}
+    followed = Followed({}, {}, {})
     for scorer in plan.scorers:
         version = scorer.model_version_id
         if isinstance(scorer.detector, StreamingDetector):
             known = memories.get(version, {})
-            one, carried[version] = _follow(scorer, scorer.detector, block, tank_ids, new, known)
+            one, before, after = _follow(scorer, scorer.detector, block, tank_ids, new, known)
+            followed.before[version], followed.after[version] = before, after
         else:
             one = scorer.judge(block)
-        judged[version] = raised(one, factors)
-    return judged, carried
+        followed.judgements[version] = raised(one, factors)
+    return followed
 
 
 def _follow(
@@ -102,45 +118,68 @@ def _follow(
     detector: StreamingDetector,
     block: Block,
     tank_ids: Sequence[int],
-    new: Sequence[slice],
+    new: slice,
     known: Carried,
-) -> tuple[Judgement, Carried]:
-    """Judge tanks whose new steps begin and end together in one call, siblings side by side."""
+) -> tuple[Judgement, Carried, Carried]:
+    """Judge tanks side by side, each from where its memory ends or, without one, it begins.
+
+    A tank without a memory begins with its first reading in the block, wherever the block itself
+    begins: so scoring in other parts, or once more, begins it at the same step.
+    """
+    begin_ms = block.start_ms + new.start * block.step_ms
     shape = block.values.shape[:2]
-    found = Judgement(
+    found = _nothing_judged(shape)
+    state = np.full((shape[0], detector.state_size), np.nan)
+    has_reading: NDArray[np.bool_] = np.any(block.mask[:, : new.stop], axis=2)
+    first = np.where(has_reading.any(axis=1), has_reading.argmax(axis=1), new.stop)
+    for row, tank in enumerate(tank_ids):
+        memory = known.get(tank)
+        if memory and memory.until_ms == begin_ms and memory.numbers.size == detector.state_size:
+            state[row], first[row] = memory.numbers, new.start
+    before = _memories(tank_ids, state, begin_ms)
+    for begin, stop in pairwise(sorted({*first.tolist(), new.start, new.stop})):
+        rows = np.flatnonzero(first <= begin)
+        if rows.size:
+            part = _part(block, rows, begin, stop)
+            judged, state[rows] = scorer.update(detector, part, state[rows])
+            _put(judged, found, rows, slice(begin, stop))
+        if stop == new.start:
+            before = _memories(tank_ids, state, begin_ms)
+    return found, before, _memories(tank_ids, state, block.start_ms + new.stop * block.step_ms)
+
+
+def _nothing_judged(shape: tuple[int, int]) -> Judgement:
+    return Judgement(
         np.full(shape, np.nan, np.float32),
         np.zeros(shape, np.int64),
         np.zeros(shape, np.float32),
         np.zeros(shape, np.int64),
         np.zeros(shape, np.int64),
     )
-    together: dict[tuple[int, int], list[int]] = {}
-    for row, tank in enumerate(tank_ids):
-        begins_ms = block.start_ms + new[row].start * block.step_ms
-        fits = tank in known and known[tank].until_ms == begins_ms
-        begin = new[row].start if fits else 0
-        together.setdefault((begin, new[row].stop), []).append(row)
-    carried: Carried = {}
-    for (begin, stop), rows in together.items():
-        state = np.full((len(rows), detector.state_size), np.nan)
-        for index, row in enumerate(rows):
-            memory = known.get(tank_ids[row])
-            if begin and memory is not None and memory.numbers.size == detector.state_size:
-                state[index] = memory.numbers
-        part = Block(
-            tuple(block.tanks[row] for row in rows),
-            block.channels,
-            block.start_ms + begin * block.step_ms,
-            block.step_s,
-            block.values[rows, begin:stop],
-            block.mask[rows, begin:stop],
-        )
-        judged, after = scorer.update(detector, part, state)
-        for name in ("score", "channel", "share", "direction"):
-            getattr(found, name)[rows, begin:stop] = getattr(judged, name)
-        if found.sign is not None and judged.sign is not None:
-            found.sign[rows, begin:stop] = judged.sign
-        until_ms = block.start_ms + stop * block.step_ms
-        for index, row in enumerate(rows):
-            carried[tank_ids[row]] = Memory(until_ms, after[index])
-    return found, carried
+
+
+def _part(block: Block, rows: NDArray[np.intp], begin: int, stop: int) -> Block:
+    return Block(
+        tuple(block.tanks[row] for row in rows),
+        block.channels,
+        block.start_ms + begin * block.step_ms,
+        block.step_s,
+        block.values[rows, begin:stop],
+        block.mask[rows, begin:stop],
+    )
+
+
+def _put(judged: Judgement, found: Judgement, rows: NDArray[np.intp], steps: slice) -> None:
+    for name in ("score", "channel", "share", "direction"):
+        getattr(found, name)[rows, steps] = getattr(judged, name)
+    if found.sign is not None and judged.sign is not None:
+        found.sign[rows, steps] = judged.sign
+
+
+def _memories(tank_ids: Sequence[int], state: NDArray[np.float64], until_ms: int) -> Carried:
+    """Return the memories of the tanks that have begun."""
+    return {
+        tank: Memory(until_ms, state[row].copy())
+        for row, tank in enumerate(tank_ids)
+        if not np.isnan(state[row, 0])
+    }

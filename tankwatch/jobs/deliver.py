@@ -1,7 +1,5 @@
 """Sending what is queued: claim, policy, render, send, mark."""
 
-import os
-import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -10,7 +8,6 @@ from tankwatch.core.incident import MessageKind, Notice
 from tankwatch.errors import DeliveryError, UsageError
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.evidence import load_evidence
-from tankwatch.jobs.incidents import mail_domain
 from tankwatch.jobs.scoring import Plan, load_plan
 from tankwatch.jobs.site_mail import site_mail
 from tankwatch.notify.email import FolderTransport, SmtpTransport, Transport, retry_at
@@ -26,7 +23,6 @@ from tankwatch.store.outbox import (
     mark_held,
     mark_retry,
     mark_sent,
-    message_id,
     was_sent,
 )
 
@@ -50,12 +46,11 @@ def deliver(context: Context, *, now: datetime) -> DeliverResult:
     same Message-ID, and never loses it.
     """
     result = DeliverResult()
-    owner = f"{socket.gethostname()}:{os.getpid()}"
     plan: Plan | None = None
     transport = make_transport(context)
     while not context.stop.is_set():
         with writing(context.engine) as connection:
-            message = claim_message(connection, owner=owner, now=now, until=now + LEASE)
+            message = claim_message(connection, owner=context.owner, now=now, until=now + LEASE)
         if message is None:
             break
         plan = plan or load_plan(context.engine, context.settings)
@@ -94,8 +89,10 @@ def _deliver_one(
             reason, rendered = _tank_mail(context, plan, message, now=now)
         if rendered is None:
             with writing(context.engine) as connection:
-                mark_held(connection, message.outbox_id, reason=reason.value, at=now)
-            result.held += 1
+                held = mark_held(
+                    connection, message.outbox_id, owner=context.owner, reason=reason.value, at=now
+                )
+            result.held += held
             return
         refused = transport.send(rendered)
     except UsageError as error:
@@ -107,8 +104,17 @@ def _deliver_one(
         return
     note = "; ".join([reason.value, *map(str, refused)])
     with writing(context.engine) as connection:
-        mark_sent(connection, message.outbox_id, reason=reason.value, note=note, at=now)
+        is_mine = mark_sent(
+            connection,
+            message.outbox_id,
+            owner=context.owner,
+            reason=reason.value,
+            note=note,
+            at=now,
+        )
     LOG.info("sent", kind=message.kind.value, message_id=message.message_id, note=note)
+    if not is_mine:
+        LOG.warning("lease lost while sending", message_id=message.message_id)
     result.sent += 1
 
 
@@ -119,8 +125,7 @@ def _tank_mail(
     mail = context.settings.mail
     with reading(context.engine) as connection:
         stored = load_incidents(connection, ids=[message.incident_id])[0]
-        uid, domain = stored.incident.uid, mail_domain(context.settings)
-        alarm_sent = was_sent(connection, message_id(uid, MessageKind.ALARM, domain))
+        alarm_sent = was_sent(connection, message.incident_id, MessageKind.ALARM)
     notice = Notice(
         stored.incident, message.kind, message.message_id, message.thread_id, message.queued_at
     )
@@ -163,9 +168,16 @@ def _mark_undelivered(
                 base_s=mail.retry_base_s,
                 cap_s=mail.retry_cap_s,
             )
-            mark_retry(connection, message.outbox_id, error=str(error), at=now, next_attempt_at=due)
-            result.retried += 1
+            result.retried += mark_retry(
+                connection,
+                message.outbox_id,
+                owner=context.owner,
+                error=str(error),
+                at=now,
+                next_attempt_at=due,
+            )
         else:
-            mark_failed(connection, message.outbox_id, error=str(error), at=now)
-            result.failed += 1
+            result.failed += mark_failed(
+                connection, message.outbox_id, owner=context.owner, error=str(error), at=now
+            )
     LOG.warning("not sent", message_id=message.message_id, error=str(error), retry=error.retry)

@@ -1,29 +1,53 @@
 """What a tank's detection carries from pass to pass."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tankwatch.core.episodes import TankState
+from tankwatch.core.episodes import Change, TankEvent, TankState
+from tankwatch.core.incident import Symptom
 
 KIND = "episodes"
 
 
 @dataclass(slots=True)
 class TankMemory:
-    """Episode state, the incident under way, and the channels that ever had a reading."""
+    """Where a tank's episodes stand where the memories of its site end.
+
+    Attributes:
+        state: the fold over the steps so far.
+        seen: channels that ever had a reading.
+        from_ms: from where on `events` are not settled with what is stored; None: from here on.
+        incident_id: incident that was under way at `from_ms`.
+        events: what happened since `from_ms`, while steps that were scored before are gone through
+            once more.
+        version: model version whose scores opened incidents.
+    """
 
     state: TankState = field(default_factory=TankState)
-    incident_id: int | None = None
     seen: set[str] = field(default_factory=set)
+    from_ms: int | None = None
+    incident_id: int | None = None
+    events: list[TankEvent] = field(default_factory=list)
+    version: int | None = None
+
+    def copy(self) -> "TankMemory":
+        """Return a memory that can go on without this one."""
+        return TankMemory.from_json(self.to_json())
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "TankMemory":
         """Return the memory that `to_json` gave, an empty one for None."""
         if stored is None:
             return cls()
-        state = TankState.from_json(stored["state"])
-        return cls(state, stored["incident_id"], set(stored["seen"]))
+        return cls(
+            TankState.from_json(stored["state"]),
+            set(stored["seen"]),
+            stored.get("from_ms"),
+            stored["incident_id"],
+            [_event(event) for event in stored.get("events", ())],
+            stored.get("version"),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the memory as plain values."""
@@ -31,4 +55,12 @@ class TankMemory:
             "state": self.state.to_json(),
             "incident_id": self.incident_id,
             "seen": sorted(self.seen),
+            "from_ms": self.from_ms,
+            "events": [asdict(event) for event in self.events],
+            "version": self.version,
         }
+
+
+def _event(stored: Mapping[str, Any]) -> TankEvent:
+    enums = {"change": Change(stored["change"]), "symptom": Symptom(stored["symptom"])}
+    return TankEvent(**{**stored, **enums})

@@ -1,6 +1,6 @@
-"""Stretches of steps that are judged together: loaded as a block, stored as rows of scores."""
+"""A round: steps of the tanks of a site that are judged side by side, and stored together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,57 +9,88 @@ from tankwatch.core.block import Block, Grid
 from tankwatch.detectors.view import Judgement
 from tankwatch.jobs.context import Context, load_block
 from tankwatch.jobs.scoring import Plan, lookback_steps
+from tankwatch.store.checkpoints import SiteMemory
 from tankwatch.store.scores import ScoreRows
 
 
+class TakenError(Exception):
+    """Another pass was quicker; what was begun is undone, and taken up from where that one is."""
+
+
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """The new steps of one tank, in epoch milliseconds: from its watermark up to what is final."""
+class Round:
+    """Steps that are judged together, times in epoch milliseconds.
 
-    tank_id: int
-    seen_ms: int
-    from_ms: int
-    until_ms: int
+    Attributes:
+        site: its name.
+        memory: how far the memories of the site reach; None for tanks that catch up by themselves.
+        first_ms: first step of each tank id.
+        seen_ms: watermark of each tank id.
+        until_ms: where each tank's watermark will be.
+        begin_ms: first step, where the memories end.
+        end_ms: end of the last step.
+        is_ahead: the steps are final for some tanks only: they are judged with what there is, the
+            memories stay, and they are judged again with the next round.
+        is_kept: whether the memories at the end are kept as a checkpoint.
+        is_last: whether nothing is left to do for the site after this round.
+    """
+
+    site: str
+    memory: SiteMemory | None
+    first_ms: Mapping[int, int]
+    seen_ms: Mapping[int, int]
+    until_ms: Mapping[int, int]
+    begin_ms: int
+    end_ms: int
+    is_ahead: bool = False
+    is_kept: bool = False
+    is_last: bool = False
+
+    @property
+    def tank_ids(self) -> list[int]:
+        """Return the tanks along the first axis of the round's block."""
+        return list(self.seen_ms)
+
+    def stop_ms(self, tank: int) -> int:
+        """Return where the judged steps of a tank end."""
+        return min(self.end_ms, self.until_ms[tank]) if self.is_ahead else self.end_ms
+
+    def is_again(self, tank: int) -> bool:
+        """Return whether steps of a tank are judged that were judged before."""
+        return self.seen_ms[tank] > self.begin_ms
 
 
-def load_stretches(
-    context: Context,
-    plan: Plan,
-    stretches: Sequence[Stretch],
-    *,
-    led_in: bool = False,
-    least: int = 0,
-) -> Block:
-    """Return one block that holds every stretch, and before it what scoring looks back at.
+def load_round(context: Context, plan: Plan, turn: Round, *, led_in: bool, least: int = 0) -> Block:
+    """Return the block of a round, and before its steps what scoring looks back at.
 
     That is at least `least` steps; `led_in` is whether detectors with a memory have one of all.
     """
-    start_ms = min(stretch.from_ms for stretch in stretches)
-    end_ms = max(stretch.until_ms for stretch in stretches)
     before = max(lookback_steps(plan, context.settings, led_in=led_in), least)
-    steps = (end_ms - start_ms) // context.step_ms + before
-    grid = Grid(start_ms - before * context.step_ms, steps, context.settings.grid.step_s)
-    tanks = [plan.tanks[stretch.tank_id] for stretch in stretches]
+    steps = (turn.end_ms - turn.begin_ms) // context.step_ms + before
+    start_ms = turn.begin_ms - before * context.step_ms
+    grid = Grid(start_ms, steps, context.settings.grid.step_s)
+    tanks = [plan.tanks[tank] for tank in turn.tank_ids]
     return load_block(context, tanks, plan.channels, grid)
 
 
-def new_steps(block: Block, stretch: Stretch) -> slice:
-    """Return where a stretch stands in a block."""
-    first = (stretch.from_ms - block.start_ms) // block.step_ms
-    return slice(first, (stretch.until_ms - block.start_ms) // block.step_ms)
+def steps_of(block: Block, turn: Round, tank: int | None = None) -> slice:
+    """Return where the steps of a round, or those of one of its tanks, stand in its block."""
+    stop_ms = turn.end_ms if tank is None else turn.stop_ms(tank)
+    first = (turn.begin_ms - block.start_ms) // block.step_ms
+    return slice(first, max((stop_ms - block.start_ms) // block.step_ms, first))
 
 
 def score_rows(
-    judgement: Judgement, block: Block, stretches: Sequence[Stretch], channel_ids: Sequence[int]
+    judgement: Judgement, block: Block, turn: Round, channel_ids: Sequence[int]
 ) -> ScoreRows:
-    """Return the scores of the new steps of each stretch; a step that was not judged has none."""
+    """Return the scores of a round; a step that was not judged has none."""
     ids = np.array(channel_ids, dtype=np.int64)
     parts = []
-    for row, stretch in enumerate(stretches):
-        new = new_steps(block, stretch)
+    for row, tank in enumerate(turn.tank_ids):
+        new = steps_of(block, turn, tank)
         score = judgement.score[row, new].astype(np.float64)
         judged = np.isfinite(score)
-        tank = np.full(int(judged.sum()), stretch.tank_id, dtype=np.int64)
+        of_tank = np.full(int(judged.sum()), tank, dtype=np.int64)
         channel = ids[judgement.channel[row, new][judged]]
-        parts.append((tank, block.times_ms[new][judged], score[judged], channel))
+        parts.append((of_tank, block.times_ms[new][judged], score[judged], channel))
     return ScoreRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))

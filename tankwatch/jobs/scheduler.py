@@ -1,11 +1,13 @@
 """The daemon: every job on its schedule, one run of each at a time, until it is told to stop."""
 
+import hashlib
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
 from types import FrameType
 from zoneinfo import ZoneInfo
 
@@ -15,21 +17,13 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from tankwatch import clock
-from tankwatch.core.times import to_ms
-from tankwatch.errors import ModelError, TankwatchError
-from tankwatch.jobs.context import LOG, Context, RunFacts, recorded
-from tankwatch.jobs.deliver import deliver
-from tankwatch.jobs.detect import detect
-from tankwatch.jobs.drift import look_for_drift, why_train
-from tankwatch.jobs.housekeeping import housekeeping
+from tankwatch.errors import LeaseError, TankwatchError
+from tankwatch.jobs import work
+from tankwatch.jobs.context import LOG, Context, OwnerName, RunFacts, recorded
+from tankwatch.jobs.leases import JobStop, Leases
 from tankwatch.jobs.listen import Live, join, make_all, report, start
-from tankwatch.jobs.rollup import roll_up
-from tankwatch.jobs.train import train
-from tankwatch.jobs.watch import watch
-from tankwatch.store.champions import find_champion
 from tankwatch.store.engine import reading, writing
-from tankwatch.store.runs import interrupt_unfinished
-from tankwatch.store.watermarks import BEFORE_ALL_MS, load_watermarks
+from tankwatch.store.runs import has_run_since, interrupt_unfinished
 
 STOP_S = 9.0
 FIRST_MODEL_EVERY_S = 900
@@ -56,103 +50,132 @@ def run_daemon(context: Context) -> bool:
     run is caught up by the next one.
     """
     live = make_all(context)
+    leased = jobs(context)
     every_s = context.settings.schedule.watch_s
-    work = [*jobs(context), *(_listening(one, every_s=every_s) for one in live)]
-    names = (*JOBS, *(one.name for one in live))
-    with writing(context.engine) as connection:
-        interrupt_unfinished(connection, names, at=clock.now())
+    # Every daemon listens for itself: what two of them hear is stored once.
+    own = [_listening(one, every_s=every_s) for one in live]
+    leases = Leases(
+        context,
+        sorted({lease_of(context, job.name) for job in leased}),
+        length_s=context.settings.schedule.lease_s,
+    )
+    interrupt(context, leases.beat(now=clock.now()), listeners=[one.name for one in live])
     scheduler = BackgroundScheduler(
         timezone=ZoneInfo(context.settings.plant.time_zone),
-        executors={"default": ThreadPoolExecutor(len(names) + 1)},
+        executors={"default": ThreadPoolExecutor(len(leased) + len(own))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     now = clock.now()
-    for job in work:
+    for job in (*leased, *own):
         first = {"next_run_time": now} if job.at_start else {}
-        scheduler.add_job(
-            run_job, job.trigger, args=[context, job], id=job.name, name=job.name, **first
-        )
+        arguments = [context, job, None if job in own else leases]
+        scheduler.add_job(run_job, job.trigger, args=arguments, id=job.name, name=job.name, **first)
     _stop_on_signals(context)
     scheduler.start()
     start(context, live)
-    LOG.info("running", jobs=[job.name for job in work])
+    leases.keep(partial(_take_over, context, scheduler))
+    LOG.info("running", jobs=[job.name for job in (*leased, *own)])
     context.stop.wait()
-    return _shut_down(scheduler, live)
+    is_clean = _shut_down(scheduler, live)
+    if is_clean:
+        # What hangs may still write: its leases end by themselves.
+        leases.release()
+    return is_clean
+
+
+def _take_over(context: Context, scheduler: BackgroundScheduler, taken: set[str]) -> None:
+    """Take up the jobs whose leases were just taken from a daemon that lives no more."""
+    interrupt(context, taken)
+    for job in due(context, taken, now=clock.now()):
+        scheduler.modify_job(job.name, next_run_time=clock.now())
 
 
 def jobs(context: Context) -> list[Job]:
     """Return the daemon's jobs."""
     schedule, zone = context.settings.schedule, ZoneInfo(context.settings.plant.time_zone)
     return [
-        Job("watch", _watch, IntervalTrigger(seconds=schedule.watch_s)),
-        Job("detect", _detect, IntervalTrigger(seconds=schedule.detect_s)),
-        Job("deliver", _deliver, IntervalTrigger(seconds=schedule.deliver_s)),
-        Job("rollup", _rollup, IntervalTrigger(seconds=schedule.rollup_s)),
-        Job("first-model", _first_model, IntervalTrigger(seconds=FIRST_MODEL_EVERY_S)),
-        Job("drift", _drift, _daily(schedule.drift_at, zone), at_start=False),
-        Job("train", _train, _daily(schedule.train_at, zone), at_start=False),
-        Job("housekeeping", _housekeeping, _daily(schedule.housekeeping_at, zone), at_start=False),
+        Job("watch", work.run_watch, IntervalTrigger(seconds=schedule.watch_s)),
+        Job("detect", work.run_detect, IntervalTrigger(seconds=schedule.detect_s)),
+        Job("deliver", work.run_deliver, IntervalTrigger(seconds=schedule.deliver_s)),
+        Job("rollup", work.run_rollup, IntervalTrigger(seconds=schedule.rollup_s)),
+        Job("first-model", work.run_first_model, IntervalTrigger(seconds=FIRST_MODEL_EVERY_S)),
+        Job("drift", work.run_drift, _daily(schedule.drift_at, zone), at_start=False),
+        Job("train", work.run_train, _daily(schedule.train_at, zone), at_start=False),
+        Job(
+            "housekeeping",
+            work.run_housekeeping,
+            _daily(schedule.housekeeping_at, zone),
+            at_start=False,
+        ),
     ]
 
 
-def run_job(context: Context, job: Job) -> None:
-    """Run a job once; its error is stored with the run and leaves the daemon alive."""
+def lease_of(context: Context, job: str) -> str:
+    """Return the lease that a job runs under.
+
+    A drop folder is one of a machine; everything else is done once for the whole plant.
+    """
+    if job == "watch":
+        folder = context.settings.path(context.settings.ingest.folder).resolve()
+        which = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+        return f"watch {OwnerName.of_this_process().host} {which}"
+    return "train" if job == "first-model" else job
+
+
+def interrupt(context: Context, taken: set[str], *, listeners: Sequence[str] = ()) -> None:
+    """Mark the runs of jobs whose lease was just taken that their last holder left behind.
+
+    Listeners are told apart by daemon no more than drop folders: they go with the folder's lease.
+    """
+    mine = tuple(job for job in JOBS if lease_of(context, job) in taken)
+    if "watch" in mine:
+        mine = (*mine, *listeners)
+    with writing(context.engine) as connection:
+        interrupt_unfinished(connection, mine, at=clock.now())
+
+
+def due(context: Context, taken: set[str], *, now: datetime) -> list[Job]:
+    """Return the jobs whose lease was taken over and whose last time passed without a whole run."""
+    found = []
+    for job in jobs(context):
+        if lease_of(context, job.name) not in taken:
+            continue
+        if isinstance(job.trigger, IntervalTrigger):
+            found.append(job)
+            continue
+        last = job.trigger.get_next_fire_time(None, now - timedelta(days=1))
+        with reading(context.engine) as connection:
+            if last is not None and last <= now and not has_run_since(connection, job.name, last):
+                found.append(job)
+    return found
+
+
+def run_job(context: Context, job: Job, leases: Leases | None = None) -> None:
+    """Run a job once; its error is stored with the run and leaves the daemon alive.
+
+    With leases, it is run only by whoever holds the job's.
+    """
     if context.stop.is_set():
         return
+    may_run = None
+    if leases is not None:
+        name = lease_of(context, job.name)
+        if not leases.holds(name):
+            return
+        context = replace(context, stop=JobStop(context.stop, leases, name))
+        may_run = partial(leases.confirm, name=name)
     try:
         if job.name == "first-model":
             job.work(context, clock.now(), RunFacts())
             return
-        with recorded(context, job.name) as facts:
+        with recorded(context, job.name, may_run=may_run) as facts:
             job.work(context, clock.now(), facts)
+    except LeaseError as error:
+        LOG.info("stands by", job=job.name, why=str(error))
     except TankwatchError as error:
         LOG.error("job failed", job=job.name, error=str(error))
     except Exception:  # noqa: BLE001 - the border of a job: stored with the run, shown by status
         LOG.exception("job failed", job=job.name)
-
-
-def _watch(context: Context, now: datetime, facts: RunFacts) -> None:
-    result = watch(context, now=now)
-    facts.rows = result.accepted.stored + result.accepted.updated
-    facts.detail = f"{result.files} files, {result.refused} refused"
-
-
-def _detect(context: Context, now: datetime, facts: RunFacts) -> None:
-    result = detect(context, now=now)
-    facts.rows = result.steps
-    facts.detail = f"{result.raised} raised, {result.returned} returned, {result.rescored} rescored"
-    with reading(context.engine) as connection:
-        scored = [mark.scored_ms for mark in load_watermarks(connection)]
-    if scored and min(scored) != BEFORE_ALL_MS:
-        facts.lag_s = (to_ms(now) - max(scored)) / 1000
-
-
-def _deliver(context: Context, now: datetime, facts: RunFacts) -> None:
-    result = deliver(context, now=now)
-    facts.rows = result.sent
-    facts.detail = f"{result.held} held, {result.retried} to retry, {result.failed} failed"
-
-
-def _train(context: Context, now: datetime, facts: RunFacts) -> None:
-    for detector in (context.settings.detect.detector, *context.settings.detect.shadow):
-        because = why_train(context, detector, now=now)
-        if not because:
-            facts.detail += f"{detector}: not due. "
-            continue
-        result = train(context, detector, now=now, because=because)
-        facts.rows += result.train_windows
-        facts.detail += (
-            f"{detector}: {because}; version {result.model_version_id}, {result.reason}. "
-        )
-
-
-def _drift(context: Context, now: datetime, facts: RunFacts) -> None:
-    results = look_for_drift(context, now=now)
-    facts.rows = sum(result.tanks for result in results)
-    facts.detail = ". ".join(
-        f"{one.detector}: {one.note or f'PSI {one.psi:.2f} on {one.tanks} tanks'}"
-        for one in results
-    )
 
 
 def _listening(live: Live, *, every_s: float) -> Job:
@@ -162,34 +185,6 @@ def _listening(live: Live, *, every_s: float) -> Job:
         report(live, facts, now=now)
 
     return Job(live.name, work, IntervalTrigger(seconds=every_s), at_start=False)
-
-
-def _first_model(context: Context, now: datetime, _facts: RunFacts) -> None:
-    """Train as soon as there is history enough, so that a new plant need not wait for the night."""
-    with reading(context.engine) as connection:
-        if find_champion(connection, context.settings.detect.detector) is not None:
-            return
-        marks = load_watermarks(connection)
-    steps = context.settings.train.min_steps * context.step_ms
-    if not any(mark.last_reading_ms - mark.first_reading_ms >= steps for mark in marks):
-        return
-    try:
-        with recorded(context, "train") as facts:
-            _train(context, now, facts)
-    except ModelError as error:
-        LOG.warning("no model yet", error=str(error))
-
-
-def _rollup(context: Context, _now: datetime, facts: RunFacts) -> None:
-    facts.rows = roll_up(context).hours
-
-
-def _housekeeping(context: Context, now: datetime, facts: RunFacts) -> None:
-    result = housekeeping(context, now=now)
-    facts.rows = result.scores + result.quarantined + result.job_runs
-    facts.detail = f"{result.scores} scores, {result.quarantined} refused rows deleted"
-    if result.months_made or result.months_dropped:
-        facts.detail += f"; months made {result.months_made}, dropped {result.months_dropped}"
 
 
 def _daily(at: str, zone: ZoneInfo) -> CronTrigger:

@@ -90,14 +90,6 @@ def load_plant(connection: Connection) -> Plan:
     )
 
 
-def judge_all(plan: Plan, block: Block, tank_ids: Sequence[int]) -> dict[int, Judgement]:
-    """Return what each version says of a block, by its id, at the thresholds operators want."""
-    factors = factors_of(plan, tank_ids)
-    return {
-        scorer.model_version_id: raised(scorer.judge(block), factors) for scorer in plan.scorers
-    }
-
-
 def raised(judgement: Judgement, factors: Floats) -> Judgement:
     """Return a judgement at thresholds that operators' labels have raised, factors (tanks,)."""
     return replace(judgement, score=apply_factors(judgement.score, factors))

@@ -13,6 +13,7 @@ class Reason(StrEnum):
 
     SEND_ALARM = "send_alarm"
     SEND_ALL_CLEAR = "send_all_clear"
+    SEND_WITHDRAWAL = "send_withdrawal"
     HOLD_MAIL_OFF = "hold_mail_off"
     HOLD_NO_RECIPIENT = "hold_no_recipient"
     HOLD_NOT_ALARM_SEVERITY = "hold_not_alarm_severity"
@@ -25,7 +26,7 @@ class Reason(StrEnum):
     @property
     def is_send(self) -> bool:
         """Return whether the message is to be sent."""
-        return self in {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR}
+        return self in {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR, Reason.SEND_WITHDRAWAL}
 
 
 def decide(
@@ -41,8 +42,9 @@ def decide(
 
     An alarm is held when it came too late to act on: its incident was found more than
     `page_within_s` after it began, an operator closed it already, or it is over and the message
-    waited for more than `page_within_s`.  An all-clear goes to whoever got the alarm: it is held
-    only if nobody did, since an alarm that leaves after the end says itself that it is over.
+    waited for more than `page_within_s`.  An all-clear, and the withdrawal of an alarm, go to
+    whoever got the alarm: they are held only if nobody did, since an alarm that leaves after the
+    end says itself that it is over.
 
     `alarm_sent` is whether the incident's alarm was handed over.
     """
@@ -52,6 +54,8 @@ def decide(
         return Reason.HOLD_NO_RECIPIENT
     if notice.kind is MessageKind.ALL_CLEAR:
         return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
+    if notice.kind is MessageKind.WITHDRAWAL:
+        return Reason.SEND_WITHDRAWAL if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
     return _decide_alarm(notice, now, timedelta(seconds=page_within_s))
 
 

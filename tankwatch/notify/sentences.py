@@ -59,6 +59,8 @@ def headline(notice: Notice) -> str:
     name = _name(incident)
     if notice.kind is MessageKind.ALL_CLEAR:
         return f"{name} {BACK_TO_NORMAL[incident.symptom]}"
+    if notice.kind is MessageKind.WITHDRAWAL:
+        return f"{name} {wording.SYMPTOM_WORDS[incident.symptom]}"
     over = " (over)" if incident.ended_at is not None else ""
     if incident.outlook is not None and incident.symptom in ahead.SYMPTOMS:
         return f"{name} {ahead.headline(incident.outlook)}{over}"
@@ -79,6 +81,8 @@ def what_and_why(notice: Notice, evidence: Evidence, *, time_zone: str) -> str:
     )
     if notice.kind is MessageKind.ALL_CLEAR:
         return _all_clear(case)
+    if notice.kind is MessageKind.WITHDRAWAL:
+        return _withdrawal(case)
     return _alarm(case)
 
 
@@ -136,6 +140,14 @@ def _alarm_limit(case: _Case) -> str:
     finding = _telling(case)
     value = f": {_value(case, finding)}" if finding is not None else ""
     return f"{case.name} {verb} {_limit(case, finding)} {case.how_long}{value}."
+
+
+def _withdrawal(case: _Case) -> str:
+    said = wording.SYMPTOM_WORDS[case.incident.symptom]
+    return (
+        f"The alarm of {case.clock(case.start)} is withdrawn ({case.name}: {said}): readings that "
+        f"came after it show that nothing was wrong."
+    )
 
 
 def _all_clear(case: _Case) -> str:

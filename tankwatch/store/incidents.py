@@ -16,7 +16,6 @@ from sqlalchemy import (
     String,
     Text,
     insert,
-    or_,
     select,
     update,
 )
@@ -59,6 +58,7 @@ class IncidentRow(Base):
     historical: Mapped[bool] = mapped_column(Boolean)
     nature: Mapped[str] = mapped_column(String(12), server_default=Nature.PROCESS.value)
     outlook: Mapped[str | None] = mapped_column(Text)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,17 @@ class Opening:
     historical: bool
     nature: Nature = Nature.PROCESS
     outlook: Outlook | None = None
+    again: int = 0
 
     @property
     def uid(self) -> str:
-        """Return the incident's stable name: the same readings always give the same."""
+        """Return the incident's stable name: the same readings always give the same.
+
+        `again` counts the incidents of that name before it, which were withdrawn or moved.
+        """
         text = f"{self.tank}|{self.detector}|{self.started_at.isoformat()}|{self.historical}"
+        if self.again:
+            text += f"|{self.again}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -162,6 +168,10 @@ def apply_event(
         values |= {"acknowledged_at": at, "acknowledged_by": actor}
     if after is IncidentState.CLOSED and before is not IncidentState.CLOSED:
         values["closed_at"] = at
+    if event is IncidentEvent.WITHDRAW:
+        values["withdrawn_at"] = at
+    if event is IncidentEvent.REOPEN:
+        values |= {"ended_at": None, "closed_at": None}
     if ended_at is not None:
         values["ended_at"] = ended_at
     if peak_score is not None:
@@ -180,14 +190,6 @@ def apply_event(
     return after
 
 
-def raise_peak(connection: Connection, incident_id: int, peak_score: float) -> None:
-    """Store a new largest score of an incident that goes on."""
-    change = update(IncidentRow).where(
-        IncidentRow.incident_id == incident_id, IncidentRow.peak_score < peak_score
-    )
-    connection.execute(change.values(peak_score=peak_score))
-
-
 def set_outlook(connection: Connection, incident_id: int, outlook: Outlook) -> None:
     """Store the limit ahead that an incident that goes on warned of last."""
     change = update(IncidentRow).where(IncidentRow.incident_id == incident_id)
@@ -198,19 +200,6 @@ def load_uid(connection: Connection, incident_id: int) -> str:
     """Return the stable name of an incident."""
     query = select(IncidentRow.uid).where(IncidentRow.incident_id == incident_id)
     return connection.execute(query).scalar_one()
-
-
-def has_incident_between(
-    connection: Connection, tank_id: int, start: datetime, end: datetime
-) -> bool:
-    """Return whether a tank has an incident that overlaps the time from `start` to `end`."""
-    overlapping = (
-        IncidentRow.tank_id == tank_id,
-        IncidentRow.started_at <= end,
-        or_(IncidentRow.ended_at.is_(None), IncidentRow.ended_at >= start),
-    )
-    query = select(IncidentRow.incident_id).where(*overlapping).limit(1)
-    return connection.execute(query).first() is not None
 
 
 def load_incidents(

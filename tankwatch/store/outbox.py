@@ -1,9 +1,10 @@
 """Messages that wait to be sent, and each try: leased, sent, then marked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -93,16 +94,18 @@ def queue_message(
     domain: str,
     at: datetime,
     due: datetime | None = None,
+    number: int = 1,
 ) -> None:
     """Queue a message; its Message-ID follows from the incident, so a repeat is the same.
 
-    It leaves at `due`, by default at once.
+    It leaves at `due`, by default at once.  `number` is above 1 for a further message of its kind,
+    of an incident that goes on after all.
     """
     first = MessageKind.SITE_ALARM if kind.is_of_site else MessageKind.ALARM
     row = {
         "incident_id": incident_id,
         "kind": kind.value,
-        "message_id": message_id(uid, kind, domain),
+        "message_id": message_id(uid, kind, domain, number),
         "thread_id": message_id(uid, first, domain),
         "state": MessageState.PENDING.value,
         "reason": "",
@@ -114,9 +117,10 @@ def queue_message(
     connection.execute(insert(OutboxRow).values(row))
 
 
-def message_id(uid: str, kind: MessageKind, domain: str) -> str:
-    """Return the RFC 5322 Message-ID of an incident's message."""
-    return f"<incident.{uid}.{kind.value}@{domain}>"
+def message_id(uid: str, kind: MessageKind, domain: str, number: int = 1) -> str:
+    """Return the RFC 5322 Message-ID of an incident's message, the `number`-th of its kind."""
+    which = "" if number == 1 else f".{number}"
+    return f"<incident.{uid}.{kind.value}{which}@{domain}>"
 
 
 def claim_message(
@@ -149,10 +153,13 @@ def claim_message(
 
 
 def mark_sent(
-    connection: Connection, outbox_id: int, *, reason: str, note: str, at: datetime
-) -> None:
-    """Note that a message was handed over, with a note on recipients who were refused."""
-    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+    connection: Connection, outbox_id: int, *, owner: str, reason: str, note: str, at: datetime
+) -> bool:
+    """Note that a message was handed over, with a note on recipients who were refused.
+
+    Like every mark, it is refused to whoever does not hold the lease any more; returns whether it
+    was made.  The try is noted all the same.
+    """
     values = {
         "state": MessageState.SENT.value,
         "reason": reason,
@@ -161,50 +168,72 @@ def mark_sent(
         "leased_until": None,
         "last_error": "",
     }
-    connection.execute(change.values(values))
-    _add_delivery(connection, outbox_id, at, "sent", note)
+    is_mine = _mark(connection, outbox_id, owner, values)
+    _add_delivery(connection, outbox_id, at, "sent", note if is_mine else f"{_LOST}. {note}")
+    return is_mine
 
 
-def mark_held(connection: Connection, outbox_id: int, *, reason: str, at: datetime) -> None:
-    """Note that policy keeps a message from being sent."""
-    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+def mark_held(
+    connection: Connection, outbox_id: int, *, owner: str, reason: str, at: datetime
+) -> bool:
+    """Note that policy keeps a message from being sent; return whether the lease still held."""
     values = {"state": MessageState.HELD.value, "reason": reason, "leased_until": None}
-    connection.execute(change.values(values))
-    _add_delivery(connection, outbox_id, at, "held", reason)
+    is_mine = _mark(connection, outbox_id, owner, values)
+    if is_mine:
+        _add_delivery(connection, outbox_id, at, "held", reason)
+    return is_mine
 
 
 def mark_retry(
-    connection: Connection, outbox_id: int, *, error: str, at: datetime, next_attempt_at: datetime
-) -> None:
-    """Note a failed try and when the next one is due."""
-    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+    connection: Connection,
+    outbox_id: int,
+    *,
+    owner: str,
+    error: str,
+    at: datetime,
+    next_attempt_at: datetime,
+) -> bool:
+    """Note a failed try and when the next is due; return whether the lease still held."""
     values = {
         "attempts": OutboxRow.attempts + 1,
         "next_attempt_at": next_attempt_at,
         "leased_until": None,
         "last_error": error,
     }
-    connection.execute(change.values(values))
-    _add_delivery(connection, outbox_id, at, "retry", error)
+    is_mine = _mark(connection, outbox_id, owner, values)
+    _add_delivery(connection, outbox_id, at, "retry", error if is_mine else f"{_LOST}. {error}")
+    return is_mine
 
 
-def mark_failed(connection: Connection, outbox_id: int, *, error: str, at: datetime) -> None:
-    """Note that a message is given up; it stays, and is shown by `tankwatch status`."""
-    change = update(OutboxRow).where(OutboxRow.outbox_id == outbox_id)
+def mark_failed(
+    connection: Connection, outbox_id: int, *, owner: str, error: str, at: datetime
+) -> bool:
+    """Note that a message is given up; return whether the lease still held.
+
+    It stays, and is shown by `tankwatch status`.
+    """
     values = {
         "state": MessageState.FAILED.value,
         "attempts": OutboxRow.attempts + 1,
         "leased_until": None,
         "last_error": error,
     }
-    connection.execute(change.values(values))
-    _add_delivery(connection, outbox_id, at, "failed", error)
+    is_mine = _mark(connection, outbox_id, owner, values)
+    _add_delivery(connection, outbox_id, at, "failed", error if is_mine else f"{_LOST}. {error}")
+    return is_mine
 
 
-def was_sent(connection: Connection, sent_message_id: str) -> bool:
-    """Return whether the message with this Message-ID was handed over."""
-    query = select(OutboxRow.state).where(OutboxRow.message_id == sent_message_id)
-    return connection.execute(query).scalar_one_or_none() == MessageState.SENT.value
+def was_sent(connection: Connection, incident_id: int, kind: MessageKind) -> bool:
+    """Return whether a message of this kind about an incident was handed over."""
+    sent = (OutboxRow.kind == kind.value, OutboxRow.state == MessageState.SENT.value)
+    query = select(OutboxRow.outbox_id).where(OutboxRow.incident_id == incident_id, *sent)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def count_of_kind(connection: Connection, incident_id: int, kind: MessageKind) -> int:
+    """Return how many messages of this kind about an incident were queued."""
+    mine = (OutboxRow.incident_id == incident_id, OutboxRow.kind == kind.value)
+    return connection.execute(select(func.count()).where(*mine)).scalar_one()
 
 
 def count_messages(connection: Connection) -> dict[MessageState, int]:
@@ -244,6 +273,19 @@ def load_messages(
         )
         for key, incident, kind, message, thread, stands, *rest in connection.execute(query)
     ]
+
+
+_LOST = "the lease was lost meanwhile"
+
+
+def _mark(connection: Connection, outbox_id: int, owner: str, values: Mapping[str, Any]) -> bool:
+    """Change a message that is leased by `owner`, and return whether it was."""
+    mine = (
+        OutboxRow.outbox_id == outbox_id,
+        OutboxRow.leased_by == owner,
+        OutboxRow.state == MessageState.PENDING.value,
+    )
+    return connection.execute(update(OutboxRow).where(*mine).values(**values)).rowcount == 1
 
 
 def _add_delivery(

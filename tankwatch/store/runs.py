@@ -26,6 +26,7 @@ class JobRunRow(Base):
 
     job_run_id: Mapped[int] = mapped_column(RowId, primary_key=True)
     job: Mapped[str] = mapped_column(String(40), index=True)
+    owner: Mapped[str | None] = mapped_column(String(120))
     started_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
     outcome: Mapped[str] = mapped_column(String(20))
@@ -71,9 +72,16 @@ class JobRun:
     detail: str
 
 
-def start_run(connection: Connection, job: str, *, at: datetime) -> int:
-    """Note that a run begins, and return its id."""
-    row = {"job": job, "started_at": at, "outcome": Outcome.RUNNING, "rows": 0, "detail": ""}
+def start_run(connection: Connection, job: str, *, at: datetime, owner: str | None = None) -> int:
+    """Note that a run begins, and who runs it, and return its id."""
+    row = {
+        "job": job,
+        "owner": owner,
+        "started_at": at,
+        "outcome": Outcome.RUNNING,
+        "rows": 0,
+        "detail": "",
+    }
     made = insert(JobRunRow).values(row).returning(JobRunRow.job_run_id)
     return connection.execute(made).scalar_one()
 
@@ -102,6 +110,15 @@ def interrupt_unfinished(connection: Connection, jobs: tuple[str, ...], *, at: d
         "detail": "the program that ran this was stopped; its work is taken up from the watermarks",
     }
     return connection.execute(left.values(values)).rowcount
+
+
+def has_run_since(connection: Connection, job: str, moment: datetime) -> bool:
+    """Return whether a run of a job that began at `moment` or later came to its end."""
+    ended = (Outcome.DONE.value, Outcome.FAILED.value)
+    query = select(JobRunRow.job_run_id).where(
+        JobRunRow.job == job, JobRunRow.started_at >= moment, JobRunRow.outcome.in_(ended)
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def load_runs(connection: Connection, *, limit: int = 50) -> list[JobRun]:

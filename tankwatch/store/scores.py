@@ -20,7 +20,6 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    insert,
     select,
     text,
 )
@@ -170,9 +169,33 @@ def delete_scores_before(connection: Connection, moment: datetime) -> int:
     return connection.execute(delete(score).where(score.c.observed_at < moment)).rowcount
 
 
-def load_states(connection: Connection, kind: str) -> dict[int, dict[str, Any]]:
-    """Return the carried state of each tank."""
+def delete_scores_between(
+    connection: Connection,
+    versions: Sequence[int],
+    tank_ids: Sequence[int],
+    *,
+    from_ms: int,
+    until_ms: int,
+) -> None:
+    """Delete what versions said of tanks from `from_ms` up to but without `until_ms`."""
+    tanks, parameters = id_list(connection, tank_ids)
+    low, high = (ms_parameter(connection, name) for name in (":from_ms", ":until_ms"))
+    query = text(
+        f"DELETE FROM score WHERE tank_id IN ({tanks}) AND model_version_id = :version "  # noqa: S608
+        f"AND observed_at >= {low} AND observed_at < {high}"
+    )
+    given = {**parameters, "from_ms": from_ms, "until_ms": until_ms}
+    for version in versions:
+        connection.execute(query, {**given, "version": version})
+
+
+def load_states(
+    connection: Connection, kind: str, tank_ids: Sequence[int] | None = None
+) -> dict[int, dict[str, Any]]:
+    """Return the carried state of each tank, or of each of `tank_ids`."""
     query = select(DetectorStateRow.tank_id, DetectorStateRow.state)
+    if tank_ids is not None:
+        query = query.where(DetectorStateRow.tank_id.in_(list(tank_ids)))
     rows = connection.execute(query.where(DetectorStateRow.kind == kind))
     return {tank: json.loads(state) for tank, state in rows}
 
@@ -183,14 +206,14 @@ def store_states(
     """Replace the carried state of the tanks in `states`."""
     if not states:
         return
-    for tank in states:
-        mine = (DetectorStateRow.tank_id == tank, DetectorStateRow.kind == kind)
-        connection.execute(delete(DetectorStateRow).where(*mine))
+    stored = text(
+        "INSERT INTO detector_state (tank_id, kind, state) VALUES (:tank, :kind, :state) "
+        "ON CONFLICT (tank_id, kind) DO UPDATE SET state = excluded.state"
+    )
     rows = [
-        {"tank_id": tank, "kind": kind, "state": json.dumps(state)}
-        for tank, state in states.items()
+        {"tank": tank, "kind": kind, "state": json.dumps(state)} for tank, state in states.items()
     ]
-    connection.execute(insert(DetectorStateRow), rows)
+    connection.execute(stored, rows)
 
 
 def delete_states_but(connection: Connection, prefix: str, kept: Sequence[str]) -> int:

@@ -113,6 +113,7 @@ def load_raised(
             IncidentRow.channel_id == same.channel_id,
             IncidentRow.symptom.in_([symptom.value for symptom in same.symptoms]),
             IncidentRow.historical.is_(False),
+            IncidentRow.withdrawn_at.is_(None),
             IncidentRow.raised_at >= start,
             IncidentRow.raised_at <= end,
         )

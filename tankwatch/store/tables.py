@@ -5,6 +5,7 @@ from sqlalchemy import MetaData
 from tankwatch.store import (
     archives,
     arrivals,
+    checkpoints,
     incidents,
     intake,
     operators,
@@ -26,6 +27,7 @@ from tankwatch.store.base import Base
 MODULES = (
     archives,
     arrivals,
+    checkpoints,
     incidents,
     intake,
     operators,

@@ -78,9 +78,13 @@ class DirtyWindow:
     until_ms: int
 
 
-def load_watermarks(connection: Connection) -> list[Watermark]:
-    """Return the watermark of every tank that has readings, by tank id."""
+def load_watermarks(
+    connection: Connection, tank_ids: Sequence[int] | None = None
+) -> list[Watermark]:
+    """Return the watermark of every tank, or of `tank_ids`, that has readings, by tank id."""
     query = select(*_COLUMNS).where(WatermarkRow.last_reading_at.is_not(None))
+    if tank_ids is not None:
+        query = query.where(WatermarkRow.tank_id.in_(list(tank_ids)))
     return [_watermark(*row) for row in connection.execute(query.order_by(WatermarkRow.tank_id))]
 
 
@@ -155,25 +159,32 @@ def mark_dirty(
     return int(late.sum())
 
 
-def load_dirty_windows(connection: Connection) -> list[DirtyWindow]:
-    """Return the stretches that are to be scored again, oldest note first."""
+def load_dirty_windows(
+    connection: Connection, tank_ids: Sequence[int] | None = None
+) -> list[DirtyWindow]:
+    """Return the stretches of tanks, all by default, that late readings touched, oldest first."""
     query = select(
         DirtyWindowRow.dirty_window_id,
         DirtyWindowRow.tank_id,
         DirtyWindowRow.from_at,
         DirtyWindowRow.until_at,
     ).order_by(DirtyWindowRow.dirty_window_id)
+    if tank_ids is not None:
+        query = query.where(DirtyWindowRow.tank_id.in_(list(tank_ids)))
     return [
         DirtyWindow(key, tank, to_ms(first), to_ms(last))
         for key, tank, first, last in connection.execute(query)
     ]
 
 
-def clear_dirty_windows(connection: Connection, ids: Sequence[int]) -> None:
-    """Forget the stretches that were scored again."""
+def clear_dirty_windows(connection: Connection, ids: Sequence[int]) -> int:
+    """Forget stretches, and return how many were still there; fewer: another pass took them."""
+    cleared = 0
     for start in range(0, len(ids), _FEW):
         part = ids[start : start + _FEW]
-        connection.execute(delete(DirtyWindowRow).where(DirtyWindowRow.dirty_window_id.in_(part)))
+        gone = delete(DirtyWindowRow).where(DirtyWindowRow.dirty_window_id.in_(part))
+        cleared += connection.execute(gone).rowcount
+    return cleared
 
 
 _COLUMNS = (

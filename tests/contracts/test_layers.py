@@ -14,6 +14,7 @@ BASE = {
     "settings_ahead",
     "settings_channels",
     "settings_keep",
+    "settings_late",
     "settings_section",
     "settings_live",
     "settings_siblings",

@@ -7,7 +7,7 @@ import pytest
 
 from tankwatch.jobs.carry import Memory, is_led_in, load_memories, memory_kind
 from tankwatch.jobs.context import Context
-from tankwatch.jobs.detect import detect, next_round
+from tankwatch.jobs.detect import detect, find_round
 from tankwatch.jobs.housekeeping import housekeeping
 from tankwatch.jobs.scoring import load_plan, lookback_steps
 from tankwatch.jobs.train import train
@@ -78,14 +78,13 @@ def test_a_pass_that_is_led_in_loads_what_the_rules_need_and_no_more(
     context = plant(engine, tmp_path)
     store(engine, quiet_values(TANKS, STEPS), slice(LEARNED, STEPS))
     plan = load_plan(engine, context.settings)
+    turn = find_round(context, plan, "north", now=at(STEPS))
+    assert turn is not None
+    assert len(turn.tank_ids) == TANKS
     with reading(engine) as connection:
-        memories = load_memories(connection, plan)
-    stretches = next_round(context, now=at(STEPS))
-    begins = {stretch.tank_id: stretch.from_ms for stretch in stretches}
-    assert len(begins) == TANKS
-    assert is_led_in(memories, begins)
-    late = {tank: begin + 60_000 for tank, begin in begins.items()}
-    assert not is_led_in(memories, late)
+        memories = load_memories(connection, plan, turn.tank_ids)
+    assert is_led_in(memories, turn.tank_ids, turn.begin_ms)
+    assert not is_led_in(memories, turn.tank_ids, turn.begin_ms + 60_000)
     cold = lookback_steps(plan, context.settings)
     assert lookback_steps(plan, context.settings, led_in=True) < 300 < cold
 

@@ -175,9 +175,10 @@ def test_a_tank_that_falls_silent_is_stale_and_returns_with_its_readings(
     values = quiet_values(TANKS, STEPS)
     silent = values.copy()
     silent[0, 1700:1800] = np.nan
-    store(context.engine, silent, slice(LEARNED, 1750))
+    store(context.engine, silent, slice(LEARNED, 1720))
     detect(context, now=at(1720))
     assert told_of(context, "TK-1") == []
+    store(context.engine, silent, slice(1720, 1750))
     detect(context, now=at(1750))
     (stale,) = told_of(context, "TK-1")
     assert stale.incident.symptom is Symptom.STALE

@@ -13,11 +13,8 @@ from tankwatch.store.incidents import (
     Opening,
     StoredIncident,
     apply_event,
-    has_incident_between,
     load_incidents,
-    load_uid,
     open_incident,
-    raise_peak,
 )
 from tankwatch.store.operators import (
     MaintenanceRow,
@@ -83,7 +80,7 @@ def test_raised_incident_is_unacknowledged_with_its_first_transition(engine: Eng
     assert (incident.started_at, incident.ended_at) == (STARTED_AT, None)
     assert (incident.share, incident.peak_score, incident.historical) == (0.75, 1.5, False)
     with reading(engine) as connection:
-        assert load_uid(connection, key) == OPENING.uid == incident.uid
+        assert OPENING.uid == incident.uid
         (first,) = load_transitions(connection, key)
     assert first == {
         "at": OPENING.raised_at,
@@ -157,14 +154,6 @@ def test_same_readings_never_open_a_second_incident(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("tanks")
-def test_peak_only_grows(engine: Engine) -> None:
-    key = opened(engine)
-    for peak in (1.25, 3.0, 2.0):
-        with writing(engine) as connection:
-            raise_peak(connection, key, peak)
-    assert only(engine).incident.peak_score == 3.0
-
-
 def test_incidents_are_found_by_tank_state_and_number(
     engine: Engine, tanks: dict[str, int]
 ) -> None:
@@ -183,23 +172,6 @@ def test_incidents_are_found_by_tank_state_and_number(
         assert keys(ids=[first, second]) == [second, first]
         assert keys(ids=[]) == []
         assert keys(limit=1) == [second]
-
-
-def test_overlap_with_an_incident_is_seen(engine: Engine, tanks: dict[str, int]) -> None:
-    key = opened(engine, tanks["T1"])
-
-    def overlaps(tank: str, start: int, end: int) -> bool:
-        between = (STARTED_AT + start * MINUTE, STARTED_AT + end * MINUTE)
-        with reading(engine) as connection:
-            return has_incident_between(connection, tanks[tank], *between)
-
-    assert overlaps("T1", 500, 501)  # it lasts
-    happen(engine, key, IncidentEvent.RETURN, ended_at=STARTED_AT + 9 * MINUTE)
-    assert overlaps("T1", 9, 11)
-    assert overlaps("T1", -5, 0)
-    assert not overlaps("T1", 10, 11)
-    assert not overlaps("T1", -5, -1)
-    assert not overlaps("T2", 0, 9)
 
 
 def test_open_and_confirmed_incidents_are_kept_from_training(

@@ -124,13 +124,16 @@ def test_expired_lease_is_taken_over(engine: Engine) -> None:
 
 
 def test_sent_message_is_never_claimed_again(engine: Engine) -> None:
-    (name,) = queued(engine)
+    queued(engine)
     message = claimed_one(engine)
     with writing(engine) as connection:
-        assert not was_sent(connection, name)
-        mark_sent(connection, message.outbox_id, reason="alarm", note="all took it", at=NOW)
-        assert was_sent(connection, name)
-        assert not was_sent(connection, "<another@plant.example>")
+        assert not was_sent(connection, message.incident_id, MessageKind.ALARM)
+        done = mark_sent(
+            connection, message.outbox_id, owner="a", reason="alarm", note="all took it", at=NOW
+        )
+        assert done
+        assert was_sent(connection, message.incident_id, MessageKind.ALARM)
+        assert not was_sent(connection, message.incident_id, MessageKind.ALL_CLEAR)
         (sent,) = load_messages(connection, state=MessageState.SENT)
     assert (sent.sent_at, sent.attempts, sent.reason, sent.last_error) == (NOW, 1, "alarm", "")
     assert claimed(engine, now=NOW + 60 * MINUTE) is None
@@ -145,7 +148,7 @@ def test_failed_try_is_due_again_later(engine: Engine) -> None:
         with writing(engine) as connection:
             key = message.outbox_id
             later = now + 2 * MINUTE
-            mark_retry(connection, key, error="451 later", at=now, next_attempt_at=later)
+            mark_retry(connection, key, owner="a", error="451 later", at=now, next_attempt_at=later)
         assert claimed(engine, now=now + MINUTE) is None
     again = claimed_one(engine, now=NOW + 22 * MINUTE)
     assert (again.attempts, again.last_error) == (2, "451 later")
@@ -157,7 +160,7 @@ def test_message_that_is_given_up_stays_and_is_counted(engine: Engine) -> None:
     queued(engine)
     message = claimed_one(engine)
     with writing(engine) as connection:
-        mark_failed(connection, message.outbox_id, error="550 no such user", at=NOW)
+        mark_failed(connection, message.outbox_id, owner="a", error="550 no such user", at=NOW)
         (failed,) = load_messages(connection, state=MessageState.FAILED)
     assert (failed.attempts, failed.last_error, failed.sent_at) == (1, "550 no such user", None)
     assert claimed(engine, now=NOW + 60 * MINUTE) is None
@@ -168,7 +171,7 @@ def test_held_message_tells_why_and_was_never_tried(engine: Engine) -> None:
     queued(engine)
     message = claimed_one(engine)
     with writing(engine) as connection:
-        mark_held(connection, message.outbox_id, reason="historical", at=NOW)
+        mark_held(connection, message.outbox_id, owner="a", reason="historical", at=NOW)
         (held,) = load_messages(connection, ids=[message.outbox_id])
     assert (held.state, held.reason, held.attempts) == (MessageState.HELD, "historical", 0)
     assert claimed(engine, now=NOW + 60 * MINUTE) is None
@@ -177,12 +180,39 @@ def test_held_message_tells_why_and_was_never_tried(engine: Engine) -> None:
 def test_every_state_is_counted(engine: Engine) -> None:
     assert counted(engine) == {"pending": 0, "sent": 0, "held": 0, "failed": 0}
     queued(engine, 5)
+    keys = [claimed_one(engine).outbox_id for _ in range(3)]
     with writing(engine) as connection:
-        keys = [message.outbox_id for message in load_messages(connection)]
-        mark_sent(connection, keys[0], reason="", note="", at=NOW)
-        mark_held(connection, keys[1], reason="", at=NOW)
-        mark_failed(connection, keys[2], error="", at=NOW)
+        mark_sent(connection, keys[0], owner="a", reason="", note="", at=NOW)
+        mark_held(connection, keys[1], owner="a", reason="", at=NOW)
+        mark_failed(connection, keys[2], owner="a", error="", at=NOW)
     assert counted(engine) == {"pending": 2, "sent": 1, "held": 1, "failed": 1}
+
+
+def test_who_lost_the_lease_marks_nothing(engine: Engine) -> None:
+    """A slow sender must not call sent, held or lost what another is sending meanwhile."""
+    queued(engine)
+    key = claimed_one(engine).outbox_id
+    assert claimed(engine, "b", now=NOW + 6 * MINUTE) is not None
+    with writing(engine) as connection:
+        assert not mark_sent(connection, key, owner="a", reason="", note="by a", at=NOW)
+        assert not mark_held(connection, key, owner="a", reason="", at=NOW)
+        assert not mark_failed(connection, key, owner="a", error="550", at=NOW)
+        assert not mark_retry(
+            connection, key, owner="a", error="451", at=NOW, next_attempt_at=NOW + MINUTE
+        )
+        (message,) = load_messages(connection)
+        assert (message.state, message.attempts) == (MessageState.PENDING, 0)
+        assert mark_sent(connection, key, owner="b", reason="alarm", note="", at=NOW)
+        # What was done once is done: a second mark of the same holder changes nothing.
+        assert not mark_failed(connection, key, owner="b", error="550", at=NOW)
+    lost = "the lease was lost meanwhile"
+    assert deliveries(engine) == [
+        ("sent", f"{lost}. by a"),
+        ("failed", f"{lost}. 550"),
+        ("retry", f"{lost}. 451"),
+        ("sent", ""),
+        ("failed", f"{lost}. 550"),
+    ]
 
 
 def test_threads_that_claim_at_once_get_different_messages(

@@ -125,7 +125,7 @@ def add_incidents(connection: Connection, ids: Mapping[str, int]) -> None:
     queue_message(connection, first, "u", kind=MessageKind.ALARM, domain="d", at=T0)
     message = claim_message(connection, owner="a", now=T0, until=T0)
     assert message is not None
-    mark_sent(connection, message.outbox_id, reason="", note="", at=T0)
+    mark_sent(connection, message.outbox_id, owner="a", reason="", note="", at=T0)
     queue_message(connection, first, "u", kind=MessageKind.ALL_CLEAR, domain="d", at=T0)
     tell(connection, first, IncidentEvent.ACKNOWLEDGE, 5)
     tell(connection, first, IncidentEvent.RETURN, 9)
@@ -236,6 +236,7 @@ def test_incidents_show_times_mails_and_the_last_label(plant: Engine) -> None:
         "acknowledged_at": at(5),
         "acknowledged_by": "kim",
         "closed_at": at(9),
+        "withdrawn_at": None,
         "peak_score": 2.5,
         "mails_sent": 1,
         "label": "not_a_fault",

@@ -8,7 +8,8 @@ COLUMNS = {
     "dash_readings": "site tank observed_at pressure temperature",
     "dash_scores": "site tank detector observed_at score threshold_score flag channel",
     "dash_incidents": "incident_id site tank state severity detector channel symptom nature "
-    "started_at ended_at acknowledged_at acknowledged_by closed_at peak_score mails_sent label",
+    "started_at ended_at acknowledged_at acknowledged_by closed_at withdrawn_at peak_score "
+    "mails_sent label",
     "dash_site_incidents": "site_incident_id site kind channel tanks started_at raised_at ended_at "
     "mails_sent",
     "dash_alarm_kpis": "site day alarms mean_time_to_acknowledge_s standing chattering shelved "

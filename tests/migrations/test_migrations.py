@@ -30,25 +30,12 @@ TABLES = {
     *("dirty_window", "model_version", "detector_state", "score", "incident", "transition"),
     *("shelf", "maintenance", "label", "outbox", "delivery", "job_run", "lease", "audit"),
     *("site_incident", "site_member"),
-    *("token", "token_site"),
+    *("token", "token_site", "site_memory", "checkpoint"),
     *("reading_hour", "reading_day", "tank_channel", "plant_day", "rollup", "rollup_due"),
     *("arrival_day", "archive"),
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = [
-    "0001",
-    "0002",
-    "0003",
-    "0004",
-    "0005",
-    "0006",
-    "0007",
-    "0008",
-    "0009",
-    "0010",
-    "0011",
-    "0012",
-]
+REVISIONS = [f"{number:04}" for number in range(1, 14)]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),

@@ -20,6 +20,16 @@ ALLOWED = {
     ("returned_unacknowledged", "close"): "closed",
     ("closed", "join"): "closed",
     ("closed", "return"): "closed",
+    ("unacknowledged", "correct"): "unacknowledged",
+    ("acknowledged", "correct"): "acknowledged",
+    ("returned_unacknowledged", "correct"): "returned_unacknowledged",
+    ("closed", "correct"): "closed",
+    ("unacknowledged", "withdraw"): "closed",
+    ("acknowledged", "withdraw"): "closed",
+    ("returned_unacknowledged", "withdraw"): "closed",
+    ("closed", "withdraw"): "closed",
+    ("returned_unacknowledged", "reopen"): "unacknowledged",
+    ("closed", "reopen"): "unacknowledged",
 }
 EVERY_PAIR = list(product([None, *IncidentState], IncidentEvent))
 FORBIDDEN = [pair for pair in EVERY_PAIR if pair not in ALLOWED]
@@ -44,7 +54,7 @@ def test_event_that_cannot_happen_is_refused_with_what_can(
 
 
 def test_every_pair_is_either_allowed_or_refused() -> None:
-    assert len(EVERY_PAIR) == len(ALLOWED) + len(FORBIDDEN) == 25
+    assert len(EVERY_PAIR) == len(ALLOWED) + len(FORBIDDEN) == 40
 
 
 @pytest.mark.parametrize("state", IncidentState)

@@ -33,6 +33,7 @@ INCIDENT = Incident(
     peak_score=4.1,
 )
 ALARM = Notice(INCIDENT, MessageKind.ALARM, "<a@farm.example>", "<a@farm.example>", RAISED)
+WITHDRAWAL = replace(ALARM, kind=MessageKind.WITHDRAWAL, message_id="<w@farm.example>")
 ALL_CLEAR = replace(ALARM, kind=MessageKind.ALL_CLEAR, message_id="<c@farm.example>")
 
 
@@ -61,6 +62,11 @@ def test_fresh_alarm_is_sent() -> None:
 def test_all_clear_follows_an_alarm_that_was_sent() -> None:
     assert decided(ALL_CLEAR) is Reason.SEND_ALL_CLEAR
     assert decided(ALL_CLEAR, alarm_sent=False) is Reason.HOLD_ALARM_NEVER_SENT
+
+
+def test_a_withdrawal_follows_an_alarm_that_was_sent() -> None:
+    assert decided(WITHDRAWAL) is Reason.SEND_WITHDRAWAL
+    assert decided(WITHDRAWAL, alarm_sent=False) is Reason.HOLD_ALARM_NEVER_SENT
 
 
 def test_nothing_is_sent_while_mail_is_off_or_nobody_listens() -> None:
@@ -104,6 +110,6 @@ def test_alarm_that_is_over_is_sent_only_while_it_is_fresh() -> None:
     assert decided(notice, waited=timedelta(minutes=61)) is Reason.HOLD_WAITED_TOO_LONG
 
 
-def test_only_the_two_send_reasons_send() -> None:
+def test_only_the_send_reasons_send() -> None:
     sending = {reason for reason in Reason if reason.is_send}
-    assert sending == {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR}
+    assert sending == {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR, Reason.SEND_WITHDRAWAL}
