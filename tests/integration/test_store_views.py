@@ -246,18 +246,9 @@ def test_incidents_show_times_mails_and_the_last_label(plant: Engine) -> None:
 
 
 def test_alarm_kpis_count_alarms_only(plant: Engine) -> None:
-    assert rows(plant, "dash_alarm_kpis", "site, day") == [
-        {
-            "site": "north",
-            "day": "2026-03-02",
-            "alarms": 4,
-            "mean_time_to_acknowledge_s": 180.0,  # two and four minutes after they were raised
-            "standing": 3,
-            "chattering": 1,
-            "shelved": 2,
-            "false_alarm_share": 0.5,
-        }
-    ]
+    (day,) = rows(plant, "dash_alarm_kpis", "site, day")
+    # Acknowledged two and four minutes after they were raised.
+    assert list(day.values()) == ["north", "2026-03-02", 4, 180.0, 3, 1, 2, 0.5]
 
 
 def test_job_health_counts_failures_since_the_last_success(plant: Engine) -> None:
