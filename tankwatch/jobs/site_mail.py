@@ -6,12 +6,11 @@ from email.message import EmailMessage
 from tankwatch.core.incident import MessageKind
 from tankwatch.core.siblings import SiteNotice
 from tankwatch.jobs.context import Context
-from tankwatch.jobs.incidents import mail_domain
 from tankwatch.notify.policy import Reason, decide_site
 from tankwatch.notify.site import render_site_mail
 from tankwatch.store.engine import reading
 from tankwatch.store.incidents import load_incidents
-from tankwatch.store.outbox import QueuedMessage, message_id, was_sent
+from tankwatch.store.outbox import QueuedMessage, was_sent
 from tankwatch.store.siblings import load_memberships, load_site_incidents
 
 
@@ -28,8 +27,7 @@ def site_mail(
         key = load_memberships(connection, [message.incident_id])[message.incident_id]
         stored = load_site_incidents(connection, ids=[key])[0]
         members = load_incidents(connection, ids=stored.incident_ids)
-        first = message_id(stored.uid, MessageKind.SITE_ALARM, mail_domain(context.settings))
-        alarm_sent = was_sent(connection, first)
+        alarm_sent = was_sent(connection, stored.incident_ids[0], MessageKind.SITE_ALARM)
     notice = SiteNotice(
         kind=message.kind,
         uid=stored.uid,
