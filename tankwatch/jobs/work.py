@@ -94,7 +94,9 @@ def run_rollup(context: Context, _now: datetime, facts: RunFacts) -> None:
 def run_housekeeping(context: Context, now: datetime, facts: RunFacts) -> None:
     """Clean up."""
     result = housekeeping(context, now=now)
-    facts.rows = result.scores + result.quarantined + result.job_runs
+    facts.rows = result.readings + result.scores + result.quarantined + result.job_runs
     facts.detail = f"{result.scores} scores, {result.quarantined} refused rows deleted"
+    if result.readings or result.files:
+        facts.detail += f"; {result.readings} readings into {result.files} files"
     if result.months_made or result.months_dropped:
         facts.detail += f"; months made {result.months_made}, dropped {result.months_dropped}"

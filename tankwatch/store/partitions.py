@@ -55,8 +55,12 @@ def ensure_partitions(
     return _ensure(connection, table, np.unique(_months(observed_ms)).tolist())
 
 
-def drop_partitions(engine: Engine, table: Partitioned, *, before: datetime) -> list[str]:
+def drop_partitions(
+    engine: Engine, table: Partitioned, *, before: datetime, only_empty: bool = False
+) -> list[str]:
     """Drop the months of `table` that were over at `before`; return their names.
+
+    With `only_empty`, those that hold rows stay, also one that got a row just now.
 
     Rows of the month in which `before` lies, and those before ``FIRST_YEAR``, stay: they are to
     be deleted by row.  Nobody who reads or writes is locked out meanwhile; what was cut off is
@@ -72,8 +76,8 @@ def drop_partitions(engine: Engine, table: Partitioned, *, before: datetime) -> 
             return []  # another daemon is at it
         connection.exec_driver_sql(f"SET lock_timeout = '{_LONGEST_WAIT}'")
         try:
-            over = _detach(connection, table, before)
-            return [name for name in over if _drop(engine, table, name)]
+            over = _detach(connection, table, before, only_empty=only_empty)
+            return [name for name in over if _drop(engine, table, name, only_empty=only_empty)]
         finally:
             connection.exec_driver_sql("RESET lock_timeout")
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_DROPPING})")
@@ -127,12 +131,16 @@ def _ensure(connection: Connection, table: Partitioned, months: Iterable[int]) -
     return missing
 
 
-def _detach(connection: Connection, table: Partitioned, before: datetime) -> list[str]:
+def _detach(
+    connection: Connection, table: Partitioned, before: datetime, *, only_empty: bool
+) -> list[str]:
     """Detach the months that are over; return them, with those detached by an earlier call."""
     end = partition_name(table, _months(np.array([to_ms(before)]))[0])
     attached = dict(_attached(connection, table))
     months = connection.execute(_BY_NAME, {"like": f"{table}\\_y____m__"}).scalars()
     over = [name for name in months if name < end]
+    if only_empty:
+        over = [name for name in over if not _has_rows(connection, name)]
     for name in over:
         if name in attached:
             how = "FINALIZE" if attached[name] else "CONCURRENTLY"
@@ -140,11 +148,19 @@ def _detach(connection: Connection, table: Partitioned, before: datetime) -> lis
     return over
 
 
-def _drop(engine: Engine, table: Partitioned, name: str) -> bool:
+def _has_rows(connection: Connection, name: str) -> bool:
+    return bool(connection.exec_driver_sql(f"SELECT EXISTS (SELECT 1 FROM {name})").scalar())  # noqa: S608
+
+
+def _drop(engine: Engine, table: Partitioned, name: str, *, only_empty: bool) -> bool:
     """Drop a detached month, unless a reading that came just now has made it a partition again."""
     with writing(engine) as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
         if name in load_partitions(connection, table):
+            return False
+        if only_empty and _has_rows(connection, name):
+            year, month = name.removeprefix(f"{table}_y").split("m")
+            attach_month(connection, table, 12 * (int(year) - 1970) + int(month) - 1)
             return False
         connection.exec_driver_sql(f"DROP TABLE {name}")
         return True

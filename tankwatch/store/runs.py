@@ -148,6 +148,11 @@ def delete_runs_before(connection: Connection, moment: datetime) -> int:
     return connection.execute(old).rowcount
 
 
+def delete_audit_before(connection: Connection, moment: datetime) -> int:
+    """Delete lines of the audit trail before `moment`; return their number."""
+    return connection.execute(delete(AuditRow).where(AuditRow.at < moment)).rowcount
+
+
 def write_audit(
     connection: Connection, *, at: datetime, actor: str, action: str, subject: str, detail: str = ""
 ) -> None:
