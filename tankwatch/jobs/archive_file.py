@@ -102,7 +102,7 @@ def read_archive(path: Path, tank_ids: Mapping[str, int], channels: Sequence[str
     except (pa.ArrowException, OSError) as error:
         message = (
             f"the archived file {path} cannot be read ({error}): put it back from a backup, or "
-            "move it away, so that what is still stored is exported again"
+            "move it elsewhere, so that what is still stored is exported again"
         )
         raise StoreError(message) from error
     values = np.full((table.num_rows, len(channels)), np.nan)

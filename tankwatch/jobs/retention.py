@@ -116,9 +116,10 @@ def _export(
             for archive in load_archives(connection)
             if archive.site == month.site and to_ms(archive.month_at) == month.start_ms
         ]
-    paths = [folder / archive.path for archive in known]
-    if known and _holds_all(context, month, paths):
-        return known
+    # A file that was taken elsewhere is no proof: what came back goes into a further one.
+    here = [archive for archive in known if (folder / archive.path).is_file()]
+    if here and _holds_all(context, month, [folder / archive.path for archive in here]):
+        return here
     number = known[-1].number + 1 if known else 1
     name = f"{from_ms(month.start_ms):%Y-%m}{'' if number == 1 else f'.{number}'}.parquet"
     relative = Path(_folder_name(month.site)) / name
@@ -134,7 +135,7 @@ def _export(
         store_archive(connection, archive)
     result.files += 1
     LOG.info("exported", site=month.site, file=str(relative), rows=rows)
-    return [*known, archive]
+    return [*here, archive]
 
 
 def _holds_all(context: Context, month: _Month, paths: Sequence[Path]) -> bool:

@@ -28,7 +28,7 @@ from tankwatch.store.rollups import (
     reading_hour,
     store_rollups,
 )
-from tankwatch.store.watermarks import BEFORE_ALL_MS, lock_watermarks
+from tankwatch.store.watermarks import lock_watermarks
 
 # About a second's work between two commits, in values.
 _READINGS_AT_ONCE = 400_000
@@ -89,9 +89,8 @@ def _note_new(context: Context, at_once: int) -> bool:
 
 
 def _start(one: Progress) -> int:
-    """Return the first hour that a tank lacks; the one that was last is not whole yet."""
-    from_ms = one.first_ms if one.rolled_ms == BEFORE_ALL_MS else one.rolled_ms + 1
-    return from_ms // HOUR_MS * HOUR_MS
+    """Return the first hour that a tank lacks, or has only in part."""
+    return one.next_ms // HOUR_MS * HOUR_MS
 
 
 def _roll_due(context: Context, plan: Plan, at_once: int) -> int:

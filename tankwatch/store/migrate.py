@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 import tankwatch
 from tankwatch.errors import SchemaError
@@ -36,6 +36,13 @@ def downgrade(engine: Engine, revision: str) -> None:
     """Migrate down to `revision` in one transaction."""
     with writing(engine) as connection, _refused(engine):
         command.downgrade(_config(connection), revision)
+
+
+def rebuild(connection: Connection, revision: str) -> None:
+    """Drop every table and make those of `revision`, in the open transaction."""
+    config = _config(connection)
+    command.downgrade(config, "base")
+    command.upgrade(config, revision)
 
 
 def check(engine: Engine) -> None:
@@ -75,7 +82,7 @@ def require_current(engine: Engine) -> None:
     where = engine.url.render_as_string(hide_password=True)
     if current is None:
         message = f"the database {where} is empty: create it with `tankwatch init`"
-    elif current not in _known_revisions():
+    elif current not in known_revisions():
         message = (
             f"the database {where} was made by a newer tankwatch ({current}): upgrade this one"
         )
@@ -91,12 +98,13 @@ def _refused(engine: Engine) -> Iterator[None]:
         yield
     except CommandError as error:
         where = engine.url.render_as_string(hide_password=True)
-        known = ", ".join(sorted(_known_revisions()))
+        known = ", ".join(sorted(known_revisions()))
         message = f"the database {where} cannot be migrated ({error}); revisions here: {known}"
         raise SchemaError(message) from error
 
 
-def _known_revisions() -> set[str]:
+def known_revisions() -> set[str]:
+    """Return the revisions that this version can migrate to."""
     script = ScriptDirectory.from_config(_config(None))
     return {revision.revision for revision in script.walk_revisions()}
 

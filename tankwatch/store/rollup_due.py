@@ -15,6 +15,8 @@ from tankwatch.store.readings import ReadingRows
 from tankwatch.store.sql import id_list, is_sqlite, ms_column, ms_parameter
 from tankwatch.store.watermarks import BEFORE_ALL_MS
 
+_EARLIEST_MS = -62_135_596_800_000  # of a datetime
+
 
 class RollupRow(Base):
     """How far a tank's readings are rolled up.
@@ -45,12 +47,11 @@ class RollupDueRow(Base):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A tank's first and last reading and how far it is rolled up, in epoch milliseconds."""
+    """A tank's first reading that is not rolled up, and its last, in epoch milliseconds."""
 
     tank_id: int
-    first_ms: int
+    next_ms: int
     last_ms: int
-    rolled_ms: int
 
 
 def mark_due(
@@ -80,18 +81,21 @@ def add_due(connection: Connection, tank_id: NDArray[np.int64], hour_ms: NDArray
 
 def load_progress(connection: Connection) -> list[Progress]:
     """Return the tanks that have readings newer than their roll-ups."""
-    first, last, rolled = (
-        ms_column(connection, name)
-        for name in ("w.first_reading_at", "w.last_reading_at", "r.rolled_at")
+    last = ms_column(connection, "w.last_reading_at")
+    # One look at each tank's key: an empty stretch, of years where a clock was wrong, is jumped.
+    early = ms_parameter(connection, str(_EARLIEST_MS))
+    following = (
+        "(SELECT min(n.observed_at) FROM reading n "  # noqa: S608 - constants only
+        f"WHERE n.tank_id = w.tank_id AND n.observed_at > coalesce(r.rolled_at, {early}))"
     )
     query = text(
-        f"SELECT w.tank_id, {first}, {last}, {rolled} FROM watermark w "  # noqa: S608 - constants
+        f"SELECT w.tank_id, {ms_column(connection, following)}, {last} FROM watermark w "  # noqa: S608
         "LEFT JOIN rollup r ON r.tank_id = w.tank_id WHERE w.last_reading_at IS NOT NULL "
         "AND (r.rolled_at IS NULL OR r.rolled_at < w.last_reading_at) ORDER BY w.tank_id"
     )
     return [
-        Progress(tank, int(low), int(high), BEFORE_ALL_MS if done is None else int(done))
-        for tank, low, high, done in connection.execute(query)
+        Progress(tank, int(newest if next_ms is None else next_ms), int(newest))
+        for tank, next_ms, newest in connection.execute(query)
     ]
 
 

@@ -149,18 +149,33 @@ def test_file_that_cannot_be_verified_deletes_nothing(
     assert not list((tmp_path / "archive").rglob("*.parquet"))
 
 
-def test_archived_file_that_is_gone_is_told_and_its_month_stays(
+def test_damaged_file_is_told_and_its_month_stays(
     engine: Engine, plant: dict[str, int], tmp_path: Path
 ) -> None:
     context = context_of(engine, tmp_path)
     drop_old_readings(context, now=NOW)
-    again = rows_of([plant["T1"]], 10, seed=5)
     with writing(engine) as connection:
-        store_readings(connection, again, BOTH)
-    (tmp_path / "archive" / "north" / "2026-02.parquet").unlink()
+        store_readings(connection, rows_of([plant["T1"]], 10, seed=5), BOTH)
+    file = tmp_path / "archive" / "north" / "2026-02.parquet"
+    file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(StoreError, match=r"2026-02\.parquet cannot be read .*put it back"):
         drop_old_readings(context, now=NOW)
     assert (stored(engine, plant).observed_ms < FIRST_MS + 11 * SIX_HOURS_MS).sum() == 10
+
+
+def test_what_comes_back_after_its_file_was_taken_elsewhere_is_exported_again(
+    engine: Engine, plant: dict[str, int], tmp_path: Path
+) -> None:
+    context = context_of(engine, tmp_path)
+    drop_old_readings(context, now=NOW)
+    again = rows_of([plant["T1"]], 10)
+    with writing(engine) as connection:
+        store_readings(connection, again, BOTH)
+    folder = tmp_path / "archive" / "north"
+    (folder / "2026-02.parquet").unlink()
+    assert drop_old_readings(context, now=NOW).rows == 10
+    back = archive_file.read_archive(folder / "2026-02.2.parquet", {"T1": plant["T1"]}, BOTH)
+    assert_same(back, again)
 
 
 def test_what_training_looks_back_at_is_never_deleted(

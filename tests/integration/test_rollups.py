@@ -136,7 +136,7 @@ def test_only_touched_hours_are_computed_again(engine: Engine) -> None:
     store(engine, ids, [(1, 100, 7.0, NAN)])
     assert roll_up(context).hours == 0
     store(engine, ids, [(0, 600, 7.0, NAN)])
-    assert roll_up(context).hours == 2  # the new one, and the one before, which was not whole
+    assert roll_up(context).hours == 1
 
 
 def test_a_run_that_is_cut_into_small_batches_gives_the_same(
@@ -248,3 +248,12 @@ def test_quality_is_told_by_tank_and_the_worst_comes_first(
         ("T2", 2, 0.75),
         ("T1", 1, 1.0),
     ]
+
+
+def test_years_without_a_reading_are_jumped(engine: Engine) -> None:
+    """A clock that began at 1970 costs an hour, not half a million."""
+    (tank,) = new_tanks(engine, 1)
+    store(engine, [tank], [(0, -START_MS // MINUTE_MS, 1.0, NAN), (0, 0, 2.0, NAN)])
+    assert roll_up(Context(engine, Settings())).hours < 100_000
+    hours = view(engine, "dash_readings_hourly", "hour_ms")
+    assert [row["hour_ms"] for row in hours] == [0, START_MS]
