@@ -1,5 +1,5 @@
 WITH open_incident AS (
-  SELECT i.*
+  SELECT i.incident_id, i.tank_id, i.state, i.severity, i.symptom, i.started_at
   FROM incident i
   JOIN (SELECT tank_id, max(incident_id) AS incident_id FROM incident
         WHERE state <> 'closed' AND NOT historical GROUP BY tank_id) newest

@@ -13,6 +13,7 @@ from tankwatch.jobs.carry import Carried, Followed, memory_kind
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.incidents import mail_domain
 from tankwatch.jobs.memory import KIND, TankMemory
+from tankwatch.jobs.newcomers import Newcomers, store_newcomers
 from tankwatch.jobs.progress import checkpoint_ms
 from tankwatch.jobs.rounds import Round, TakenError, score_rows
 from tankwatch.jobs.scoring import Plan
@@ -93,6 +94,7 @@ class Judged:
     block: Block
     followed: Followed
     outcomes: Mapping[int, TankOutcome]
+    newcomers: Newcomers
 
 
 def commit(
@@ -112,6 +114,7 @@ def commit(
     turn = judged.turn
     _move(connection, turn)
     _store_scores(connection, plan, judged)
+    store_newcomers(connection, plan, judged.newcomers, judged.block, turn, now=now)
     if turn.memory is not None and not turn.is_ahead:
         _keep_first_memories(connection, plan, judged)
     raised = len(result.settled.raised)

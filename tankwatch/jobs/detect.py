@@ -18,6 +18,7 @@ from tankwatch.jobs.carry import is_led_in, judge_new, load_memories
 from tankwatch.jobs.commit import Judged, PassResult, TankOutcome, commit
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.memory import KIND, TankMemory
+from tankwatch.jobs.newcomers import judge_newcomers, least_steps, load_newcomers
 from tankwatch.jobs.progress import next_round
 from tankwatch.jobs.rewind import begin, survey_site, take_back
 from tankwatch.jobs.rounds import Round, TakenError, load_round, steps_of
@@ -79,9 +80,10 @@ def judge(context: Context, plan: Plan, turn: Round, *, now: datetime) -> Judged
     with reading(context.engine) as connection:
         stored = load_states(connection, KIND, tank_ids)
         carried = load_memories(connection, plan, tank_ids)
+        first_hours = load_newcomers(connection, plan, tank_ids)
     begun = [tank for tank in tank_ids if turn.first_ms[tank] < turn.begin_ms]
     is_warm = is_led_in(carried, begun, turn.begin_ms)
-    least = ahead_steps(plan, context.settings)
+    least = max(ahead_steps(plan, context.settings), least_steps(plan))
     block = load_round(context, plan, turn, led_in=is_warm, least=least)
     memories = {tank: TankMemory.from_json(stored.get(tank)) for tank in tank_ids}
     seen = np.array([[name in memories[t].seen for name in block.channels] for t in tank_ids])
@@ -93,6 +95,7 @@ def judge(context: Context, plan: Plan, turn: Round, *, now: datetime) -> Judged
     primary = followed.judgements[plan.primary.model_version_id] if plan.primary else None
     new_of = [steps_of(block, turn, tank) for tank in tank_ids]
     outlooks = see_ahead(plan, context.settings, usable, tank_ids, new_of, now=now)
+    new_tanks = judge_newcomers(plan, context.settings, usable, tank_ids, new_of, first_hours)
     outcomes = {}
     for row, (tank, new) in enumerate(zip(tank_ids, new_of, strict=True)):
         after = memories[tank].copy()
@@ -102,7 +105,7 @@ def judge(context: Context, plan: Plan, turn: Round, *, now: datetime) -> Judged
         events = fold(
             after.state,
             block.times_ms[new],
-            [*judged, *outlooks.sources(row, new)],
+            [*judged, *new_tanks.sources(row, new), *outlooks.sources(row, new)],
             step_ms=block.step_ms,
             merge_gap=context.settings.detect.merge_gap_steps,
         )
@@ -114,7 +117,7 @@ def judge(context: Context, plan: Plan, turn: Round, *, now: datetime) -> Judged
         known = np.flatnonzero(block.mask[row, : new.stop].any(axis=0))
         after.seen |= {block.channels[channel] for channel in known}
         outcomes[tank] = TankOutcome(memories[tank], after, events, ahead)
-    return Judged(turn, block, followed, outcomes)
+    return Judged(turn, block, followed, outcomes, new_tanks)
 
 
 def _without_unfinished(block: Block, turn: Round) -> Block:

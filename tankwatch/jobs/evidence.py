@@ -7,6 +7,7 @@ import numpy as np
 from tankwatch.core.block import Grid
 from tankwatch.core.incident import Evidence
 from tankwatch.core.times import to_ms
+from tankwatch.detectors.newcomer import NEWCOMER
 from tankwatch.jobs.context import Context, load_block
 from tankwatch.jobs.scoring import Plan, limits_of
 from tankwatch.shaping.grid import step_floor
@@ -57,21 +58,21 @@ def load_evidence(
         values=np.where(block.mask, block.values, np.nan)[0, before:, chosen].T,
         expected_low=low[0, before:, chosen].T,
         expected_high=high[0, before:, chosen].T,
-        score=_scores(context, stored.tank_id, first_ms, shown),
+        score=_scores(context, stored, first_ms, shown),
         limit_low=tuple(_limit(limits[0][0, i]) for i in chosen),
         limit_high=tuple(_limit(limits[1][0, i]) for i in chosen),
     )
 
 
 def _scores(
-    context: Context, tank_id: int, first_ms: int, steps: int
+    context: Context, stored: StoredIncident, first_ms: int, steps: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    step_ms = context.step_ms
+    step_ms, is_new = context.step_ms, stored.incident.detector == NEWCOMER
     with reading(context.engine) as connection:
         rows = load_scores(
             connection,
-            context.settings.detect.detector,
-            [tank_id],
+            NEWCOMER if is_new else context.settings.detect.detector,
+            [stored.tank_id],
             from_ms=first_ms,
             until_ms=first_ms + steps * step_ms,
         )

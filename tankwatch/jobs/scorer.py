@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
 from tankwatch.detectors.base import Detector
+from tankwatch.detectors.newcomer import NewcomerNorms
 from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.trend import UsualRange
 from tankwatch.detectors.view import Judgement
@@ -26,6 +27,7 @@ class Scorer:
     channels: tuple[str, ...]
     norms: SensorNorms | None = None
     usual: UsualRange | None = None
+    newcomer: NewcomerNorms | None = None
 
     def norms_of(self, tanks: Sequence[str], channels: Sequence[str]) -> SensorNorms | None:
         """Return what is usual for the sensors of some tanks, None if the version has no norms."""

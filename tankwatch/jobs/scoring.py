@@ -11,6 +11,7 @@ from tankwatch.core.block import Block
 from tankwatch.core.episodes import EpisodeRule, SourceScores
 from tankwatch.core.feedback import apply_factors, factor_row, tank_factors
 from tankwatch.detectors.catalogue import restore_detector
+from tankwatch.detectors.newcomer import NewcomerNorms
 from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.trend import UsualRange
 from tankwatch.detectors.view import Judgement
@@ -253,6 +254,7 @@ def load_scorer(connection: Connection, champion: Champion) -> Scorer:
         restored = restore_detector(artefact.detector, artefact.manifest, artefact.onnx)
         norms = artefact.manifest.get("sensor_norms")
         usual = artefact.manifest.get("usual_range")
+        newcomer = artefact.manifest.get("newcomer")
         scorer = Scorer(
             restored,
             champion.model_version_id,
@@ -260,6 +262,7 @@ def load_scorer(connection: Connection, champion: Champion) -> Scorer:
             tuple(artefact.manifest["channel_names"]),
             SensorNorms.from_json(norms) if norms else None,
             UsualRange.from_json(usual) if usual else None,
+            NewcomerNorms.from_json(newcomer) if newcomer else None,
         )
         while len(_SCORERS) >= _MOST_SCORERS:
             _SCORERS.pop(next(iter(_SCORERS)))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from tankwatch.detectors.base import Detector
 from tankwatch.detectors.catalogue import build_detector
 from tankwatch.detectors.forecaster import ForecastingDetector
 from tankwatch.detectors.networks import FLEET
+from tankwatch.detectors.newcomer_fit import learn_newcomer
+from tankwatch.detectors.threshold import AlarmBudget
 from tankwatch.detectors.trend import learn_usual
 from tankwatch.errors import ModelError
 from tankwatch.jobs.contest import Decision, compare_with_champion, held_out_block
@@ -81,6 +84,8 @@ def train(
     score = fitted.judge(late.values, late.mask).score
     decision = compare_with_champion(context, fitted, history, score)
     artefact = _artefact(fitted, history, score, because=because)
+    if detector == context.settings.detect.detector:
+        artefact.manifest["newcomer"] = _newcomer(context, history)
     facts = _facts(fitted, history, now=now)
     key, decision = _store(context, artefact, facts, decision)
     told = {"promoted": decision.promoted, "reason": decision.reason}
@@ -165,6 +170,20 @@ def _store(
             connection, at=at, actor="tankwatch", action="promote", subject=subject, detail=reason
         )
     return key, decision
+
+
+def _newcomer(context: Context, history: History) -> dict[str, Any] | None:
+    """Return what the fleet tells of a tank that is too new for it; None if that is too little."""
+    settings, block = context.settings, history.block
+    detect = settings.detect
+    budget = AlarmBudget(
+        settings.train.false_alarms_per_tank_month,
+        settings.grid.step_s,
+        detect.on_delay_steps,
+        detect.off_delay_steps + detect.merge_gap_steps,
+    )
+    norms = learn_newcomer(block.values, block.mask, budget, seed=settings.model.seed)
+    return None if norms is None else norms.to_json()
 
 
 def _artefact(

@@ -35,6 +35,7 @@ RULE_WORDS: Final = {
     "stuck": "stuck-sensor rule",
     "stale": "no-readings rule",
     "time_to_limit": "look ahead to the limits",
+    "newcomer": "first hours of a new tank, beside the fleet's",
     "out_of_range": "instrument-range rule",
     "rate": "impossible-rate rule",
     "noise_burst": "noise rule",
