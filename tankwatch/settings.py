@@ -135,6 +135,12 @@ class Train(Section):
     """What a model is trained and calibrated on."""
 
     history_days: float = _setting(60.0, "Training looks back this far.", unit="days", gt=0)
+    most_values: int = _setting(
+        300_000_000,
+        "Values that training holds at once, 18 bytes each: a history of more is shortened to its "
+        "newest part.",
+        ge=100_000,
+    )
     min_steps: int = _setting(
         600, "A tank with fewer known steps is left out.", unit="steps", ge=16
     )

@@ -11,7 +11,7 @@ from tankwatch.core.block import Block, Grid
 from tankwatch.core.stretches import Why
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.errors import ModelError
-from tankwatch.jobs.context import Context, load_block
+from tankwatch.jobs.context import LOG, Context, load_block
 from tankwatch.jobs.exclusions import Excluded, Mask, exclude, list_excluded
 from tankwatch.jobs.scoring import Plan, load_plant
 from tankwatch.shaping.grid import step_floor
@@ -38,7 +38,8 @@ def load_history(context: Context, *, until: datetime | None) -> History:
     """Return the clean history of every tank that has enough of it.
 
     It is one block, 9 bytes for each tank, step and channel, twice while it is put together; a few
-    tanks at a time are read and cleaned, which takes 180 bytes.
+    tanks at a time are read and cleaned, which takes 180 bytes.  However many tanks and years there
+    are, it holds no more than `train.most_values`: of a longer history the newest part.
 
     Raises:
         ModelError: no tank has.
@@ -51,8 +52,9 @@ def load_history(context: Context, *, until: datetime | None) -> History:
     if not marks:
         message = "there are no readings to train on: bring some in with `tankwatch ingest`"
         raise ModelError(message)
-    grid = _grid(context, marks.values(), until=until)
     tanks = [tank for key, tank in plan.tanks.items() if key in marks]
+    grid = _grid(context, marks.values(), until=until)
+    grid = shorten(grid, len(tanks) * len(plan.channels), settings.train.most_values)
     at_once = max(_CELLS_AT_ONCE // max(grid.steps * len(plan.channels), 1), 1)
     parts = []
     for first in range(0, len(tanks), at_once):
@@ -61,6 +63,15 @@ def load_history(context: Context, *, until: datetime | None) -> History:
         left_out = exclude(block, group, plan=plan, settings=settings, known=known, marks=marks)
         parts.append(_clean(block, left_out, merge_gap=settings.detect.merge_gap_steps))
     return _together(context, plan, tanks, grid, parts)
+
+
+def shorten(grid: Grid, values_a_step: int, most_values: int) -> Grid:
+    """Return the newest part of `grid` that holds no more than `most_values`."""
+    steps = min(grid.steps, most_values // max(values_a_step, 1))
+    if steps < grid.steps:
+        days = steps * grid.step_s / 86_400
+        LOG.info("history shortened to train.most_values", days=round(days, 1))
+    return Grid(grid.end_ms - steps * grid.step_s * 1000, steps, grid.step_s)
 
 
 @dataclass(frozen=True, slots=True)
