@@ -54,6 +54,11 @@ class LoneServer:
         self._start(self.data)
         self._running.ensure_postgres_running()  # so that it knows what there is to stop
 
+    def restart(self) -> None:
+        """Crash, and start again."""
+        self.crash()
+        self.start()
+
     def start_standby(self) -> Path:
         """Start a standby, which a commit waits for from now on, and return its data folder."""
         standby = self.data.parent / "standby"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 
 from tankwatch.core.incident import MessageKind, Notice
 from tankwatch.errors import DeliveryError, UsageError
@@ -25,6 +26,7 @@ from tankwatch.store.outbox import (
     mark_sent,
     was_sent,
 )
+from tankwatch.store.patience import written
 
 LEASE = timedelta(minutes=5)
 
@@ -103,15 +105,16 @@ def _deliver_one(
         _mark_undelivered(context, message, error, now=now, result=result)
         return
     note = "; ".join([reason.value, *map(str, refused)])
-    with writing(context.engine) as connection:
-        is_mine = mark_sent(
-            connection,
-            message.outbox_id,
-            owner=context.owner,
-            reason=reason.value,
-            note=note,
-            at=now,
-        )
+    mark = partial(
+        mark_sent,
+        outbox_id=message.outbox_id,
+        owner=context.owner,
+        reason=reason.value,
+        note=note,
+        at=now,
+    )
+    # The mail is away, so this is worth waiting for a database that is not there just now.
+    is_mine = written(context.engine, mark, stop=context.stop)
     LOG.info("sent", kind=message.kind.value, message_id=message.message_id, note=note)
     if not is_mine:
         LOG.warning("lease lost while sending", message_id=message.message_id)

@@ -14,10 +14,13 @@ from tankwatch.core.readings import Accepted, ReadingBatch
 from tankwatch.errors import StoreError
 from tankwatch.ingest.accept import Intake, accept_chunks
 from tankwatch.ingest.chunk import Chunk, Origin
+from tankwatch.jobs.deliver import deliver
+from tankwatch.jobs.detect import detect
 from tankwatch.store.engine import Connection, Engine, connect, driver, reading, writing
 from tankwatch.store.migrate import upgrade
 from tankwatch.store.patience import written
 from tankwatch.store.readings import load_readings
+from tests.integration.plant import at, make_context, make_settings, quiet_values, store
 from tests.lone_server import LoneServer, lone_server
 
 TANKS = ("T1", "T2", "T3")
@@ -89,11 +92,7 @@ def before_commits(engine: Engine, numbers: set[int], happen: Callable[[], None]
 
 
 def test_stream_goes_on_after_crashes_within_transactions(server: LoneServer, lone: Engine) -> None:
-    def crash_and_start() -> None:
-        server.crash()
-        server.start()
-
-    before_commits(lone, {3, 8, 9}, crash_and_start)
+    before_commits(lone, {3, 8, 9}, server.restart)
     intake = Intake(lone, "north")
     accepted = accept_chunks(intake, map(chunk, range(CHUNKS)), now=NOW)
     assert accepted == Accepted(stored=ROWS * CHUNKS)
@@ -164,6 +163,25 @@ def test_sources_that_begin_at_once_make_tanks_and_months_without_waiting_for_ea
     for thread in threads:
         thread.join()
     assert accepted == [Accepted(stored=24)] * 4
+
+
+def test_mail_that_was_sent_is_noted_once_the_server_is_back(
+    server: LoneServer, lone: Engine, tmp_path: Path
+) -> None:
+    settings = make_settings(tmp_path, channels={"pressure": {"high": 2.0}})
+    context = make_context(lone, settings)
+    values = quiet_values(1, 200)
+    values[0, 120:130, 0] = 2.5
+    store(lone, values, slice(0, 200))
+    assert detect(context, now=at(200)).raised == 1
+    # The first commit leases the alarm, the second notes that it is away.
+    before_commits(lone, {2}, server.restart)
+    result = deliver(context, now=at(200))
+    assert (result.sent, result.retried, result.failed) == (2, 0, 0)
+    with reading(lone) as connection:
+        noted = connection.execute(text("SELECT outcome, detail FROM delivery ORDER BY 1, 2"))
+        assert [tuple(row) for row in noted] == [("sent", "send_alarm"), ("sent", "send_all_clear")]
+    assert len(list((tmp_path / "outbox").glob("*.eml"))) == 2
 
 
 def test_patience_ends_with_the_reason(server: LoneServer, database: str) -> None:
