@@ -121,6 +121,7 @@ def _keep_on(context: Context, live: Live) -> None:
 
 async def _tell(context: Context, name: str, tally: Tally) -> None:
     connections, trouble = 0, ""
+    noted: set[str] = set()
     stopping = asyncio.create_task(until_set(context.stop))
     while not stopping.done():
         if tally.connections != connections:
@@ -130,6 +131,10 @@ async def _tell(context: Context, name: str, tally: Tally) -> None:
             trouble = tally.trouble
             if trouble:
                 LOG.warning("source", source=name, trouble=trouble)
+        for note in tally.notes:
+            if note not in noted:
+                noted.add(note)
+                LOG.info("source", source=name, note=note)
         await asyncio.sleep(0.2)
 
 

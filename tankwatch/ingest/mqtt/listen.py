@@ -99,11 +99,13 @@ class MqttListener:
                         if ready.done():
                             ready.result()
                         if client.lost.done():
+                            await self._take_rest(client, stop)
                             client.lost.result()
                             message = "the broker closed the line"
                             raise aiomqtt.MqttError(message)
                 finally:
                     ready.cancel()
+                await self._take_rest(client, stop)
                 await self._announce(client, online=False)
         finally:
             stopping.cancel()
@@ -133,23 +135,25 @@ class MqttListener:
             await asyncio.sleep(_QUIET_S)
 
     async def _take(self, client: Client, stop: threading.Event) -> None:
-        """Store what has arrived up to now, then acknowledge it."""
-        waiting = len(client.arrived)
-        while waiting > 0:
-            batch = client.arrived[: min(waiting, self.source.batch_rows)]
-            del client.arrived[: len(batch)]
-            waiting -= len(batch)
-            if not await self._store(batch, stop):
-                return
-            for arrival in batch:
-                client.acknowledge(arrival)
-            if not self._reader.own_time:
-                self._recent.extend(batch)
-            await self._ask(client)
+        """Store a batch of what has arrived, then acknowledge it."""
+        batch = client.arrived[: self.source.batch_rows]
+        del client.arrived[: len(batch)]
         if not client.arrived:
             client.anything.clear()
+        if not batch or not await self._store(batch, stop):
+            return
+        for arrival in batch:
+            client.acknowledge(arrival)
+        if not self._reader.own_time:
+            self._recent.extend(batch)
+        await self._ask(client)
         if client.dropped:
             self.tally.note(f"{client.dropped} messages of QoS 0 dropped: there was no room")
+
+    async def _take_rest(self, client: Client, stop: threading.Event) -> None:
+        """Store what had arrived when the line was lost or is given up."""
+        for _ in range(0, len(client.arrived), self.source.batch_rows):
+            await self._take(client, stop)
 
     async def _store(self, batch: list[Arrival], stop: threading.Event) -> bool:
         """Store a batch, trying until the database takes it, and return whether it did."""

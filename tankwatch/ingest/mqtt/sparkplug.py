@@ -184,7 +184,7 @@ class SparkplugReader:
         """Follow a node's sequence, and ask for its births where a number is missing."""
         if kind == "NBIRTH":
             node.aliases.clear()
-            node.seq, node.asked_ms = int(payload.seq), 0
+            node.seq = int(payload.seq)  # its devices' births follow: no reason to ask again
             node.life = _life(payload)
             return
         expected = (node.seq + 1) % 256
