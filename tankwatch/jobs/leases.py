@@ -23,6 +23,8 @@ _BEATS = 3
 class Leases:
     """The leases that this process holds or waits for.
 
+    `held_before` says from whom the last beat took over what.
+
     Args:
         context: the database, and in whose name.
         names: of the leases.
@@ -34,12 +36,14 @@ class Leases:
         self._names = names
         self._length_s = length_s
         self._held: dict[str, Lease] = {}
+        self.held_before: dict[str, str] = {}
 
     def beat(self, *, now: datetime) -> set[str]:
         """Renew what is held, take what is free, and return the names that were not held before."""
         until = now + timedelta(seconds=self._length_s)
         owner = self._context.owner
         held: dict[str, Lease] = {}
+        self.held_before = {}
         with writing(self._context.engine) as connection:
             stored = load_leases(connection)
             for name in self._names:
@@ -49,6 +53,8 @@ class Leases:
                 token = take_lease(connection, name, owner=owner, now=now, until=until)
                 if token is not None:
                     held[name] = Lease(name, owner, until, token)
+                    if other is not None and other.owner != owner:
+                        self.held_before[name] = other.owner
         before = {name for name, lease in self._held.items() if self._is_same(lease, held)}
         self._held = held
         return set(held) - before

@@ -23,6 +23,7 @@ from tankwatch.jobs.context import LOG, Context, OwnerName, RunFacts, recorded
 from tankwatch.jobs.leases import JobStop, Leases
 from tankwatch.jobs.listen import Live, join, make_all, report, start
 from tankwatch.store.engine import reading, writing
+from tankwatch.store.outbox_hold import free_messages
 from tankwatch.store.runs import has_run_since, interrupt_unfinished
 
 STOP_S = 9.0
@@ -59,7 +60,8 @@ def run_daemon(context: Context) -> bool:
         sorted({lease_of(context, job.name) for job in leased}),
         length_s=context.settings.schedule.lease_s,
     )
-    interrupt(context, leases.beat(now=clock.now()), listeners=[one.name for one in live])
+    taken = leases.beat(now=clock.now())
+    interrupt(context, leases, taken, listeners=[one.name for one in live])
     scheduler = BackgroundScheduler(
         timezone=ZoneInfo(context.settings.plant.time_zone),
         executors={"default": ThreadPoolExecutor(len(leased) + len(own))},
@@ -73,7 +75,7 @@ def run_daemon(context: Context) -> bool:
     _stop_on_signals(context)
     scheduler.start()
     start(context, live)
-    leases.keep(partial(_take_over, context, scheduler))
+    leases.keep(partial(_take_over, context, scheduler, leases))
     LOG.info("running", jobs=[job.name for job in (*leased, *own)])
     context.stop.wait()
     is_clean = _shut_down(scheduler, live)
@@ -83,9 +85,11 @@ def run_daemon(context: Context) -> bool:
     return is_clean
 
 
-def _take_over(context: Context, scheduler: BackgroundScheduler, taken: set[str]) -> None:
+def _take_over(
+    context: Context, scheduler: BackgroundScheduler, leases: Leases, taken: set[str]
+) -> None:
     """Take up the jobs whose leases were just taken from a daemon that lives no more."""
-    interrupt(context, taken)
+    interrupt(context, leases, taken)
     for job in due(context, taken, now=clock.now()):
         scheduler.modify_job(job.name, next_run_time=clock.now())
 
@@ -122,8 +126,10 @@ def lease_of(context: Context, job: str) -> str:
     return "train" if job == "first-model" else job
 
 
-def interrupt(context: Context, taken: set[str], *, listeners: Sequence[str] = ()) -> None:
-    """Mark the runs of jobs whose lease was just taken that their last holder left behind.
+def interrupt(
+    context: Context, leases: Leases, taken: set[str], *, listeners: Sequence[str] = ()
+) -> None:
+    """Mark what the last holder of the leases that were just taken left behind.
 
     Listeners are told apart by daemon no more than drop folders: they go with the folder's lease.
     """
@@ -132,6 +138,8 @@ def interrupt(context: Context, taken: set[str], *, listeners: Sequence[str] = (
         mine = (*mine, *listeners)
     with writing(context.engine) as connection:
         interrupt_unfinished(connection, mine, at=clock.now())
+        if "deliver" in leases.held_before:
+            free_messages(connection, leases.held_before["deliver"], at=clock.now())
 
 
 def due(context: Context, taken: set[str], *, now: datetime) -> list[Job]:

@@ -53,6 +53,17 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
     connection.execute(update(OutboxRow).where(*mine, *held).values(values))
 
 
+def free_messages(connection: Connection, owner: str, *, at: datetime) -> int:
+    """Free what `owner`, who lives no more, had leased; return how many messages that were.
+
+    What was being sent is sent again with the same Message-ID: it may not have left.
+    """
+    mine = (OutboxRow.leased_by == owner, OutboxRow.leased_until > at)
+    waiting = OutboxRow.state == MessageState.PENDING.value
+    change = update(OutboxRow).where(*mine, waiting)
+    return connection.execute(change.values(leased_until=at)).rowcount
+
+
 def is_queued(connection: Connection, queued_message_id: str) -> bool:
     """Return whether a message with this Message-ID was ever queued."""
     query = select(OutboxRow.outbox_id).where(OutboxRow.message_id == queued_message_id)
