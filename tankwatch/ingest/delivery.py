@@ -91,7 +91,7 @@ def accept_deliveries(
     stored = _store(connection, [b for one in deliveries for b in one.batches], known)
     rejected = [record for one in deliveries for chunk in one.chunks for record in chunk.rejected]
     quarantine(connection, rejected, at=now)
-    mark_used(connection, [delivery.token.token_id for delivery in deliveries], at=now)
+    mark_used(connection, [delivery.token for delivery in deliveries], at=now)
     edges = np.cumsum([delivery.rows for delivery in deliveries])
     return np.split(stored, edges[:-1]), known
 

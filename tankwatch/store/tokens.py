@@ -24,7 +24,6 @@ from sqlalchemy import (
     String,
     bindparam,
     insert,
-    or_,
     select,
     text,
     update,
@@ -166,10 +165,13 @@ def find_token(connection: Connection, shown: str) -> Token | TokenFault:
     return token if token.revoked_at is None else TokenFault.REVOKED
 
 
-def mark_used(connection: Connection, token_ids: Iterable[int], *, at: datetime) -> None:
+def mark_used(connection: Connection, tokens: Iterable[Token], *, at: datetime) -> None:
     """Note that tokens were used, to the minute."""
-    stale = or_(TokenRow.last_used_at.is_(None), TokenRow.last_used_at < at - _USED_EVERY)
-    used = update(TokenRow).where(TokenRow.token_id.in_(sorted(set(token_ids))), stale)
+    before = at - _USED_EVERY
+    stale = {t.token_id for t in tokens if t.last_used_at is None or t.last_used_at < before}
+    if not stale:
+        return
+    used = update(TokenRow).where(TokenRow.token_id.in_(sorted(stale)))
     connection.execute(used.values(last_used_at=at))
 
 
