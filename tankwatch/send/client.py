@@ -108,6 +108,8 @@ class Client:
             )
         answer = self._line.getresponse()
         text = answer.read(_LONGEST_ANSWER)
+        if answer.length:  # the library tells of a cut only where no size is asked for
+            raise http.client.IncompleteRead(text, answer.length)
         if answer.will_close:
             self.close()
         return read_answer(answer.status, text, answer.headers.get("Retry-After"), now=now)

@@ -69,13 +69,15 @@ def test_what_was_acknowledged_before_each_kill_is_stored_and_the_rest_is_sent_a
     token = server.token("gateway", "--site", "north")
     with closing(Client(server.url, token, timeout_s=30, ca_file=None)) as client:
         rng, acknowledged, again = random.Random(3), 0, 0
-        for _ in range(4):
+        for _ in range(3):
             server.start()
-            killer = threading.Timer(rng.uniform(0.3, 0.8), server.kill)
-            killer.start()
+            killer = threading.Timer(rng.uniform(0, 0.05), server.kill)
+            killed_after = acknowledged + rng.randint(2, 6)
             while (answer := _post(client, acknowledged)).fate is Fate.TAKEN:
                 again += answer.accepted.duplicate  # committed, and cut before the answer
                 acknowledged += 1
+                if acknowledged == killed_after:
+                    killer.start()
             killer.join()
             assert answer.fate is Fate.AGAIN
             found = stored(engine)
@@ -87,8 +89,8 @@ def test_what_was_acknowledged_before_each_kill_is_stored_and_the_rest_is_sent_a
     assert last.accepted.stored + last.accepted.duplicate == 10
     server.stop()
     assert stored(engine) == list(range(10 * acknowledged + 10))
-    assert acknowledged > 4
-    assert again in {0, 10, 20, 30}
+    assert acknowledged >= 6
+    assert again in {0, 10, 20}
 
 
 def _post(client: Client, number: int) -> Answer:
@@ -110,7 +112,7 @@ def test_send_ends_with_every_row_stored_once_though_the_server_is_killed_again_
         text=True,
     ) as client:
         rng, kills = random.Random(4), 0
-        while client.poll() is None and kills < 4:
+        while client.poll() is None and kills < 3:
             server.start()
             seen = len(stored(engine))
             while client.poll() is None and len(stored(engine)) == seen:
@@ -121,8 +123,8 @@ def test_send_ends_with_every_row_stored_once_though_the_server_is_killed_again_
         server.start()
         told, trouble = client.communicate(timeout=120)
     server.stop()
-    assert client.returncode == 0, trouble
-    assert kills == 4
+    assert client.returncode == 0, told + trouble
+    assert kills == 3
     assert "the server does not answer" in trouble
     assert '"waiting": 0' in told
     assert f'"posts": {rows // 20}' in told

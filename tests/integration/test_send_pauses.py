@@ -44,7 +44,7 @@ def answering(answers: Answers) -> Iterator[tuple[str, list[bytes]]]:
             status, headers = told.pop(0) if told else (200, {})
             text = json.dumps(TAKEN if status == 200 else PROBLEM).encode()
             self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(text))}.items():
+            for name, value in {"Content-Length": str(len(text)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text)
@@ -94,6 +94,14 @@ def test_pause_is_never_shorter_than_the_server_asks_for(tmp_path: Path) -> None
     assert 7 <= pauses[0] <= 8.75
     assert 30 <= pauses[1] <= 37.5
     assert 2 <= pauses[2] <= 4
+
+
+def test_answer_that_is_cut_off_is_none_and_the_body_is_sent_again(tmp_path: Path) -> None:
+    cut = {"Content-Length": "9999", "Connection": "close"}
+    sent, pauses, bodies, said = send(tmp_path, [(200, cut)], Patience(1.0, 10.0))
+    assert (sent.posts, sent.gave_up, len(pauses)) == (1, "", 1)
+    assert bodies == [b"0", b"0"]
+    assert "the server does not answer (IncompleteRead" in said[0]
 
 
 def test_body_that_the_server_fails_over_again_and_again_is_set_aside(tmp_path: Path) -> None:
