@@ -63,7 +63,8 @@ class TankEvent:
     """A change of a tank's incident, times in epoch milliseconds.
 
     `at_ms` is the end of the step at which it happened; `start_ms` the beginning of the first
-    flagged step; `end_ms` the end of the last flagged step, for a return.
+    flagged step; `end_ms` the end of the last flagged step, for a return.  `course` is what the
+    whole stretch looks like, for a return; None for no other than was told when it was raised.
     """
 
     change: Change
@@ -75,6 +76,7 @@ class TankEvent:
     share: float
     symptom: Symptom
     peak: float
+    course: Symptom | None = None
 
 
 @dataclass(slots=True)
@@ -208,6 +210,8 @@ _BY_RULE = {
     "chattering": Symptom.CHATTERING,
     "limit_chatter": Symptom.CHATTERING,
 }
+# Sources that are no detector.
+RULES = frozenset({*_BY_RULE, "limit", TIME_TO_LIMIT})
 
 
 def symptom_of(source: str, tilt: int, run: int, sign: int = Sign.NONE) -> Symptom:

@@ -28,11 +28,12 @@ class Kind(StrEnum):
 _KINDS = {
     Symptom.ABOVE_EXPECTED: Kind.ABOVE,
     Symptom.BELOW_EXPECTED: Kind.BELOW,
+    Symptom.DRIFT_UP: Kind.ABOVE,
+    Symptom.DRIFT_DOWN: Kind.BELOW,
     Symptom.UNUSUAL_PATTERN: Kind.UNUSUAL,
     Symptom.UNUSUAL_STAY: Kind.UNUSUAL,
     Symptom.DECOUPLED: Kind.UNUSUAL,
     Symptom.STEP: Kind.UNUSUAL,
-    Symptom.DRIFT: Kind.UNUSUAL,
     Symptom.OSCILLATION: Kind.UNUSUAL,
     Symptom.SPIKE: Kind.NOISE,
     Symptom.NOISE: Kind.NOISE,

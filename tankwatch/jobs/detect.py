@@ -24,6 +24,7 @@ from tankwatch.jobs.rewind import begin, survey_site, take_back
 from tankwatch.jobs.rounds import Round, TakenError, load_round, steps_of
 from tankwatch.jobs.scoring import Plan, judge_rules, load_plan, sources_of
 from tankwatch.jobs.sensors import without_bad
+from tankwatch.jobs.symptoms import SymptomTeller
 from tankwatch.store.engine import reading, writing
 from tankwatch.store.scores import load_states
 from tankwatch.store.watermarks import claim
@@ -96,7 +97,7 @@ def judge(context: Context, plan: Plan, turn: Round, *, now: datetime) -> Judged
     new_of = [steps_of(block, turn, tank) for tank in tank_ids]
     outlooks = see_ahead(plan, context.settings, usable, tank_ids, new_of, now=now)
     new_tanks = judge_newcomers(plan, context.settings, usable, tank_ids, new_of, first_hours)
-    outcomes = {}
+    outcomes, teller = {}, SymptomTeller(context, plan)
     for row, (tank, new) in enumerate(zip(tank_ids, new_of, strict=True)):
         after = memories[tank].copy()
         judged = sources_of(
@@ -109,6 +110,7 @@ def judge(context: Context, plan: Plan, turn: Round, *, now: datetime) -> Judged
             step_ms=block.step_ms,
             merge_gap=context.settings.detect.merge_gap_steps,
         )
+        events = teller.tell(plan.tanks[tank], events, memories[tank].incident_id)
         ahead = {
             event: outlook
             for event in events

@@ -62,5 +62,10 @@ class TankMemory:
 
 
 def _event(stored: Mapping[str, Any]) -> TankEvent:
-    enums = {"change": Change(stored["change"]), "symptom": Symptom(stored["symptom"])}
+    course = stored.get("course")
+    enums = {
+        "change": Change(stored["change"]),
+        "symptom": Symptom(stored["symptom"]),
+        "course": None if course is None else Symptom(course),
+    }
     return TankEvent(**{**stored, **enums})

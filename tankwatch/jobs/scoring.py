@@ -19,6 +19,9 @@ from tankwatch.errors import ModelError
 from tankwatch.jobs.context import LOG
 from tankwatch.jobs.scorer import Scorer
 from tankwatch.jobs.sensors import SENSOR_CONTEXT, judge_sensors
+from tankwatch.quality.chatter import NAME as CHATTER
+from tankwatch.quality.chatter import OF_LIMIT
+from tankwatch.quality.noise import BURST, COLLAPSE
 from tankwatch.quality.norms import SensorNorms
 from tankwatch.quality.rules import (
     ChannelRule,
@@ -28,6 +31,7 @@ from tankwatch.quality.rules import (
     check_stale,
     context_steps,
 )
+from tankwatch.quality.window import HOUR
 from tankwatch.settings import Settings
 from tankwatch.settings_channels import ChannelRules
 from tankwatch.store.champions import Champion, find_champion, find_shadows
@@ -38,6 +42,8 @@ from tankwatch.store.registry import load_artefact
 
 Floats = NDArray[np.float64]
 
+# What is judged by an hour of steps comes and goes at its edge.
+_HOURLY = (BURST, COLLAPSE, CHATTER, OF_LIMIT)
 _DELAYED = ("limit", "out_of_range")
 AT_ONCE = EpisodeRule(on_delay=1, off_delay=10, deadband=0.0)
 
@@ -219,7 +225,9 @@ def _rule_source(verdict: RuleVerdict, row: int, new: slice, settings: Settings)
     steps = np.arange(filled.shape[0])
     worst = np.where(known.any(axis=1), filled[steps, channel], np.nan)
     rule = AT_ONCE
-    if verdict.name in _DELAYED:
+    if verdict.name in _HOURLY:
+        rule = EpisodeRule(on_delay=1, off_delay=HOUR, deadband=0.0)
+    elif verdict.name in _DELAYED:
         rule = EpisodeRule(settings.detect.on_delay_steps, settings.detect.off_delay_steps, 0.0)
     return SourceScores(
         verdict.name,

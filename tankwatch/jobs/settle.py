@@ -17,6 +17,7 @@ from tankwatch.jobs.context import Context
 from tankwatch.jobs.incidents import ACTOR, describe, mail_domain, reason_of
 from tankwatch.jobs.scoring import Plan
 from tankwatch.jobs.siblings import due_at
+from tankwatch.jobs.symptoms import sharper, worded
 from tankwatch.store.corrections import correct_incident, is_uid_taken, load_join_moments
 from tankwatch.store.engine import Connection
 from tankwatch.store.incidents import (
@@ -116,7 +117,7 @@ def _open(desk: Desk, window: Window, one: Found) -> int:
     is_late = one.raised.at_ms <= window.scored_ms
     # What still stands is no history, however late its readings came.
     historical = is_late and one.returned is not None
-    opening = _described(desk, window.tank, one.raised, historical=historical)
+    opening = _described(desk, window.tank, worded(one), historical=historical)
     opening = replace(opening, outlook=window.ahead.get(one.raised))
     while is_uid_taken(desk.connection, opening.uid):
         opening = replace(opening, again=opening.again + 1)
@@ -169,6 +170,8 @@ def _bring_up_to_date(desk: Desk, window: Window, one: Found, stored: StoredInci
             correct_incident(desk.connection, key, **standing)
         _queue(desk, key, incident.uid, MessageKind.ALARM)
     values = _differences(desk, window, one, stored)
+    if one.raised is None and (better := sharper(one, stored, desk.plan)):
+        correct_incident(desk.connection, key, **better)
     told = [f"{name} {_said(values[name])}" for name in _TOLD if name in values]
     if values:
         correct_incident(desk.connection, key, **values)
@@ -188,7 +191,7 @@ def _differences(desk: Desk, window: Window, one: Found, stored: StoredIncident)
     incident, values = stored.incident, {}
     # A warning was given when it was given, whatever its readings turn out to be.
     if one.raised is not None and incident.detector != TIME_TO_LIMIT:
-        shown = _described(desk, window.tank, one.raised)
+        shown = _described(desk, window.tank, worded(one))
         names = {channel.channel_id: channel.name for channel in desk.plan.channels}
         values = {
             name: getattr(shown, name)

@@ -43,6 +43,11 @@ _AHEAD: Final = (
     "Can what drives it be stopped or slowed in the time that is left: a transfer, heating, gas?"
 )
 _COMPARE: Final = "Compare with the local gauge and with a neighbouring tank in the same service."
+_DRIFT: Final = (
+    "Does the local gauge show it too? If not, the transmitter drifts: have it calibrated.",
+    "Does a regulator creep, or a valve pass a little more each hour?",
+    "Is the impulse line filling with liquid, or the probe fouled?",
+)
 _BY_SYMPTOM: Final = {
     Symptom.UNUSUAL_PATTERN: (
         _OPERATION,
@@ -65,15 +70,12 @@ _BY_SYMPTOM: Final = {
         _COMPARE,
     ),
     Symptom.STEP: (
-        "Was the transmitter calibrated, swapped or re-ranged at that minute? Ask maintenance.",
         "Does the local gauge show the jump? If not, trust the gauge and not this reading.",
+        "Was the transmitter calibrated, swapped or re-ranged at that minute? Ask maintenance.",
         "If it does: was a valve, a vent or a hatch opened or shut at that minute?",
     ),
-    Symptom.DRIFT: (
-        "Does the local gauge show it too? If not, the transmitter drifts: have it calibrated.",
-        "Does a regulator creep, or a valve pass a little more each hour?",
-        "Is the impulse line filling with liquid, or the probe fouled?",
-    ),
+    Symptom.DRIFT_UP: _DRIFT,
+    Symptom.DRIFT_DOWN: _DRIFT,
     Symptom.NOISE: (
         "Check the transmitter's cable, screen and earthing, and its terminals for water.",
         "Is its damping switched off, or is liquid moving in the impulse line?",

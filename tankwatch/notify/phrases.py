@@ -31,7 +31,8 @@ BACK_TO_NORMAL: Final = {
     Symptom.DECOUPLED: "back with its other channels",
     Symptom.SPIKE: "without spikes again",
     Symptom.STEP: "back after its jump",
-    Symptom.DRIFT: "back after its drift",
+    Symptom.DRIFT_UP: "back after its drift",
+    Symptom.DRIFT_DOWN: "back after its drift",
     Symptom.NOISE: "as quiet as usual again",
     Symptom.QUIET: "alive again",
     Symptom.OSCILLATION: "calm again",
@@ -76,11 +77,17 @@ PHRASES: Final = {
         "has been flagged no more",
         "it had jumped to another level",
     ),
-    Symptom.DRIFT: Phrases(
-        "moved away from its usual course little by little",
-        "has been moving away from its usual course little by little",
+    Symptom.DRIFT_UP: Phrases(
+        "moved above its usual course little by little and was flagged",
+        "has moved above its usual course little by little and has been flagged",
         "has been back on its usual course",
-        "it had drifted away",
+        "it had drifted upwards and was flagged",
+    ),
+    Symptom.DRIFT_DOWN: Phrases(
+        "moved below its usual course little by little and was flagged",
+        "has moved below its usual course little by little and has been flagged",
+        "has been back on its usual course",
+        "it had drifted downwards and was flagged",
     ),
     Symptom.NOISE: Phrases(
         "was much noisier than usual",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
+from tankwatch.core.shapes import count_flips
 from tankwatch.quality.rules import RuleVerdict
 from tankwatch.quality.window import HOUR, known_values, pieces, shifted, trailing_sum
 
@@ -17,7 +18,6 @@ NAME, OF_LIMIT = "chattering", "limit_chatter"
 MARGIN = 1.5
 FEWEST_FLIPS = 6
 LEAST_NOISES = 6.0
-_OUTER_SHARE = 0.8
 
 Floats = NDArray[np.float64]
 
@@ -25,9 +25,8 @@ Floats = NDArray[np.float64]
 def check_chatter(block: Block, scale: Floats, flip: Floats) -> RuleVerdict:
     """Return how often a value flipped between two levels in the last hour of steps, over six.
 
-    Two levels, not a swing or noise: four fifths of the readings lie in the outer quarters of their
-    range.  The range must be half as wide again as any to and fro of the clean history, and six
-    times the usual noise.
+    Two levels, not a swing or noise; the range must be half as wide again as any to and fro of the
+    clean history, and six times the usual noise.
 
     Args:
         block: readings.
@@ -76,23 +75,6 @@ def learn_flip(block: Block, scale: Floats) -> Floats:
             found = span[(count_flips(last) >= FEWEST_FLIPS) & (span > least)]
             widest[tank, channel] = found.max(initial=0.0)
     return widest
-
-
-def count_flips(last: Floats) -> NDArray[np.int64]:
-    """Return how often each row flips between two levels, int64 (rows,), 0 if it has not two.
-
-    Args:
-        last: float64 (rows, steps), NaN where unknown; at least one value a row is known.
-    """
-    top, bottom = np.nanmax(last, axis=1)[:, None], np.nanmin(last, axis=1)[:, None]
-    quarter = (top - bottom) / 4.0
-    with np.errstate(invalid="ignore"):
-        side = (last >= top - quarter).astype(np.int64) - (last <= bottom + quarter)
-    outer = np.abs(side).sum(axis=1)
-    known = np.isfinite(last).sum(axis=1)
-    flips = np.array([int(np.count_nonzero(np.diff(row[row != 0]))) for row in side])
-    is_two = (outer >= _OUTER_SHARE * known) & (2 * known >= last.shape[1])
-    return np.where(is_two & (quarter[:, 0] > 0), flips, 0)
 
 
 def _flips_where(values: Floats, width: Floats) -> NDArray[np.int64]:

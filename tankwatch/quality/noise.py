@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
+from tankwatch.core.shapes import turning
 from tankwatch.quality.rules import RuleVerdict
 from tankwatch.quality.stuck import equal_runs
 from tankwatch.quality.window import HOUR, known_values, pieces, shifted, trailing_sum
@@ -58,7 +59,8 @@ def check_collapse(
         ratio = np.minimum(judged[:, None] / COLLAPSE_MARGIN / level, 10.0)
     low = np.nan_to_num(ratio) >= 1.0
     repeats = equal_runs(block, within=HOUR) >= most_repeats
-    return _verdict(COLLAPSE, ratio, low & ~repeats)
+    repeated = trailing_sum(repeats, HOUR) > 0  # it is still quiet when it begins to move again
+    return _verdict(COLLAPSE, ratio, low & ~repeated)
 
 
 def learn_noise(block: Block) -> tuple[Floats, Floats, Floats]:
@@ -92,19 +94,6 @@ def noise_level(block: Block, scale: Floats) -> Floats:
     mean = total / np.maximum(count, 1) / _WHOLE / _MEAN_SIZE
     enough = (2 * count >= HOUR) & (np.arange(block.steps) >= HOUR + 1)[:, None] & known
     return np.where(enough, mean, np.nan)
-
-
-def turning(last: Floats) -> Floats:
-    """Return the correlation of neighbouring changes, (rows,): -0.5 for noise, near 1 for a swing.
-
-    Args:
-        last: float64 (rows, steps), NaN where unknown; 0 is given for a row without changes.
-    """
-    change = np.nan_to_num(np.diff(last, axis=1))
-    square = (change**2).sum(axis=1)
-    product = (change[:, 1:] * change[:, :-1]).sum(axis=1)
-    ratio = np.divide(product, square, out=np.zeros_like(square), where=square > 0)
-    return np.asarray(ratio)
 
 
 def _second_differences(block: Block) -> Floats:

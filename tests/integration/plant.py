@@ -87,6 +87,7 @@ def told(engine: Engine) -> list[tuple[Any, ...]]:
             one.incident.detector,
             one.incident.channel,
             one.incident.symptom,
+            one.incident.nature,
             one.incident.started_at,
             one.incident.raised_at,
             one.incident.ended_at,

@@ -63,7 +63,7 @@ def test_a_backtest_finds_the_labelled_fault_and_writes_its_files(
     assert list(incidents) == ["tank", "start", "end", "peak_score", "channel", "symptom"]
     first = incidents[incidents["tank"] == "TK-1"].iloc[0]
     assert first["start"].startswith("2026-05-02T01:0")
-    assert (first["channel"], first["symptom"]) == ("pressure", "below_expected")
+    assert (first["channel"], first["symptom"]) == ("pressure", "step")
     page = (out / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org/", "")
     assert told["verdict"].split()[0] in page

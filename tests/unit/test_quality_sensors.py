@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
 from tankwatch.jobs.sensors import SENSOR_CONTEXT, judge_sensors, without_bad
-from tankwatch.quality.chatter import check_chatter, check_limit_chatter, count_flips
-from tankwatch.quality.noise import check_burst, check_collapse, noise_level, turning
+from tankwatch.quality.chatter import check_chatter, check_limit_chatter
+from tankwatch.quality.noise import check_burst, check_collapse, noise_level
 from tankwatch.quality.norms import SensorNorms
 from tankwatch.quality.rate import check_rate
 from tankwatch.quality.rules import ChannelRule, check_range
@@ -138,24 +138,6 @@ def test_noise_is_measured_in_units_of_its_scale_whatever_the_slope() -> None:
     assert np.isnan(level[:61]).all()
     assert np.nanmin(level) > 0.6
     assert np.nanmax(level) < 1.5
-
-
-def test_white_noise_turns_back_and_a_swing_goes_on() -> None:
-    rng = np.random.default_rng(0)
-    rows = np.stack([rng.normal(0, 1, 2000), np.sin(np.arange(2000) / 5.0), np.zeros(2000)])
-    noise, swing, still = turning(rows)
-    assert noise == pytest.approx(-0.5, abs=0.05)
-    assert swing > 0.9
-    assert still == 0.0
-
-
-def test_flips_between_two_levels_are_counted_and_a_swing_and_noise_are_not() -> None:
-    rng = np.random.default_rng(0)
-    square = np.tile([0.0] * 5 + [1.0] * 5, 6)
-    rows = np.stack(
-        [square + rng.normal(0, 0.02, 60), np.sin(np.arange(60)), rng.normal(0, 1, 60), np.ones(60)]
-    )
-    assert count_flips(rows).tolist() == [11, 0, 0, 0]
 
 
 def test_a_value_that_flips_is_told_and_the_steps_of_a_coarse_sensor_are_not() -> None:
