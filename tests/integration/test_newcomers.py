@@ -114,3 +114,27 @@ def test_a_tank_that_the_next_model_knows_is_new_no_more(
     assert statuses(context.engine)["TK-5"][0] in {"normal", "alarm"}
     # The last reading before the training was no step that was final yet.
     assert scores(context.engine, "newcomer")[:, 1].max() == STEPS - 102
+
+
+def test_late_readings_of_a_new_tank_are_scored_in_their_order(
+    context: Context, values: NDArray[np.float64]
+) -> None:
+    stop, hole = LEARNED + 700, slice(LEARNED + 480, LEARNED + 500)
+    late = values.copy()
+    late[NEW, hole] = np.nan
+    for cut in range(LEARNED, stop, 100):
+        store(context.engine, late, slice(cut, cut + 100))
+        detect(context, now=at(cut + 100))
+    without = scores(context.engine, "newcomer")
+    store(context.engine, values, hole, tanks=[NEW])
+    detect(context, now=at(stop))
+    found = scores(context.engine, "newcomer")
+    assert len(found) > len(without)
+    assert found[:, 1].tolist() == list(range(LEARNED + 359, stop - 1))
+    with writing(context.engine) as connection:
+        tables = ("transition", "outbox", "incident", "score", "detector_state", "checkpoint")
+        for table in (*tables, "site_memory"):
+            connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - constants
+        connection.execute(text("UPDATE watermark SET scored_until = NULL, claimed_until = NULL"))
+    detect(context, now=at(stop))
+    np.testing.assert_array_equal(scores(context.engine, "newcomer"), found)
