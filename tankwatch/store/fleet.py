@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from tankwatch.store.engine import reading
 from tankwatch.store.plant import check_channel_name
 from tankwatch.store.reader_pool import ReaderPool
-from tankwatch.store.readings import ReadingRows, in_order, load_readings
+from tankwatch.store.readings import ReadingRows, load_readings
 
 # Below this many readings, starting up costs more than the rows of Python.
 LARGE = 300_000
@@ -37,6 +37,7 @@ def load_fleet(
 ) -> ReadingRows:
     """Return the readings of `tank_ids` observed from `from_ms` up to but without `until_ms`.
 
+    They come in no certain order: a block needs none, and sorting would take longer than reading.
     Each tank's readings are of one state of the database; a large fleet is read in shares, so two
     tanks may be of states a moment apart.
 
@@ -56,7 +57,7 @@ def load_fleet(
         else:
             rows = _POOL.read(engine.url.database, sorted(tank_ids), names, span)
         if rows is not None:
-            return in_order(rows)
+            return rows
     with reading(engine) as connection:
         return load_readings(connection, tank_ids, names, from_ms=from_ms, until_ms=until_ms)
 
