@@ -89,3 +89,18 @@ def load_readings(
         )
     table = flat.reshape(-1, 2 + len(channels))
     return ReadingRows(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+
+def last_observed_ms(
+    connection: Connection, tank_id: int, channel: str, *, since_ms: int
+) -> int | None:
+    """Return when a channel of a tank was last observed from `since_ms` on; None if it was not."""
+    name = check_channel_name(channel)
+    times = ms_column(connection, "observed_at")
+    low = ms_parameter(connection, ":since_ms")
+    query = text(
+        f"SELECT {times} FROM reading WHERE tank_id = :tank_id "  # noqa: S608 - the name is checked
+        f"AND observed_at >= {low} AND {name} IS NOT NULL ORDER BY observed_at DESC LIMIT 1"
+    )
+    found = connection.execute(query, {"tank_id": tank_id, "since_ms": since_ms}).scalar()
+    return None if found is None else int(found)
