@@ -8,6 +8,7 @@ from sqlalchemy import insert
 
 from tankwatch.core.stretches import Why
 from tankwatch.core.times import parse_time
+from tankwatch.detectors.drawn import REBUILT_WORST
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.history import load_history
 from tankwatch.jobs.train import train
@@ -87,3 +88,19 @@ def test_what_was_no_fault_is_learned_even_while_its_incident_is_open(
     assert load_history(context, until=None).block.mask[0, 1605:1655].all()
     label(engine, one.incident_id, REAL_FAULT, at(2000))
     assert not load_history(context, until=None).block.mask[0, 1605:1655].any()
+
+
+def test_windows_that_a_second_fit_leaves_out_are_listed_with_the_version(
+    engine: Engine, tmp_path: Path
+) -> None:
+    model = {"window": 12, "units": (6,), "epochs": 3, "max_windows": 2000, "trim": 0.05}
+    context = make_context(engine, make_settings(tmp_path, model=model))
+    values = quiet_values(2, 1000)
+    values[1, 300:330] += np.random.default_rng(0).normal(0, 4.0, (30, 2))
+    store(engine, values, slice(0, 1000))
+    result = train(context, "autoencoder", now=at(1000))
+    with reading(engine) as connection:
+        excluded = load_artefact(connection, result.model_version_id).manifest["excluded"]
+    worst = [one for one in excluded if one["why"] == REBUILT_WORST]
+    found = [(one["tank"], step_of(one["start"]), step_of(one["end"])) for one in worst]
+    assert any(tank == "TK-2" and 280 <= start <= 300 and end >= 330 for tank, start, end in found)

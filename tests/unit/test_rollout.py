@@ -5,6 +5,7 @@ import pytest
 
 from tankwatch.detectors.forecaster import LSTMForecaster
 from tankwatch.detectors.rollout import sample_fleet, sample_paths, time_to_limit
+from tankwatch.detectors.surprise import Surprise, fresh_memory
 
 STEPS, LEARNED, HORIZON = 2400, 2000, 20
 
@@ -38,6 +39,33 @@ def test_paths_are_repeatable_widen_and_hold_the_truth(
     assert 0.6 <= np.mean(inside) <= 1.0
     width = np.mean(widths, axis=0)
     assert (width[-1] > width[0]).all()
+
+
+def test_drawn_paths_are_those_of_a_loop_that_looks_at_the_whole_series_anew(
+    fitted: tuple[LSTMForecaster, np.ndarray[tuple[int, ...], np.dtype[np.float64]]],
+) -> None:
+    detector, values = fitted
+    known = values[1, LEARNED - 300 : LEARNED]
+    found = sample_paths(
+        detector, known, np.ones(known.shape, dtype=bool), place=1, horizon=4, paths=3, seed=7
+    )
+    center, scale = detector.scaling_.location[1], detector.scaling_.scale[1]
+    alone = Surprise(detector.surprise_.change, np.full(3, -1))
+    place, rng = np.array([1]), np.random.default_rng(7)
+    network = detector.served(place)
+    series = [known] * 3
+    for step in range(4):
+        drawn = rng.standard_t(detector.spec.dof, (3, 2))
+        for path in range(3):
+            scaled = ((series[path] - center) / scale)[None].astype(np.float32)
+            everything = np.ones(scaled.shape, dtype=bool)
+            memory = fresh_memory(1, 2, network.state_size)
+            inputs, _ = alone.inputs(scaled, everything, place, memory)
+            mean, width, _ = network.run(inputs, np.zeros((1, network.state_size), np.float32))
+            change = (mean[0, -1] + width[0, -1] * drawn[path]) * alone.change[1]
+            following = (scaled[0, -1] + change) * scale + center
+            np.testing.assert_allclose(found[path, step], following, rtol=1e-3, atol=1e-4)
+            series[path] = np.concatenate([series[path], following[None]])
 
 
 def test_the_time_to_a_limit_is_that_of_the_first_crossing() -> None:
