@@ -20,7 +20,7 @@ SEEDS = (101, 102, 103)
 TANKS, DAYS, QUIET_DAYS = 40, 21.0, 14.0
 FAULTS_OF_A_KIND = 3
 # Of every fault; 1.0 is plain to an engineer who looks at the trend.
-SEVERITY = 1.5
+SEVERITY = 1.25
 ALLOWED = 0.5
 # Budgets at which robust z is fitted again, until in hindsight it raises no more than is allowed.
 LOWER_BUDGETS = (0.1, 0.01)

@@ -14,12 +14,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from sqlalchemy import make_url
 
 from tankwatch.store.engine import Engine, connect, writing
 from tankwatch.store.migrate import upgrade
 from tankwatch.store.plant import ensure_tanks
+
+# A busy machine is no failure: how long an example takes is measured in benchmarks/, not here.
+settings.register_profile("tankwatch", deadline=None)
+settings.load_profile("tankwatch")
 
 BACKENDS = ["sqlite", "postgresql"]
 # A socket's whole path may have about a hundred characters.

@@ -38,8 +38,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     scoring a stretch gives what scoring it step by step gives.
 
     Learned attributes: ``scaling_``, ``threshold_``, ``band_`` (tanks, channels) half width of the
-    expected band in scaled units, ``n_channels_``, ``groups_``, and ``left_out_``, what the
-    detector chose not to learn from.
+    expected band in scaled units, ``n_channels_``, ``groups_``, ``left_out_``, what the detector
+    chose not to learn from, and, until it is stored, ``unseen_score_`` float32 (tanks, steps of the
+    late part), scores by what had not learned from them.
     """
 
     name: ClassVar[str]
@@ -106,10 +107,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         view = self._view(scaled[:, late], known[:, late], np.arange(values.shape[0]))
         self.threshold_ = self._fitted_threshold(view.errors)
         self.band_ = expected_half_width(scaled[:, late], known[:, late], view.expected)
-        score = worst_feature(view.errors / self.threshold_.level[:, None])
-        held = running_minimum(score, self.on_delay)
-        alarms = cluster_peaks(held, 1.0, merge_gap=self.merge_gap).size
-        self.calibration_rate_ = alarms / max(self.threshold_.tank_months, 1e-9)
+        self._look_back_on(view.errors)
         return self
 
     def judge(
@@ -187,7 +185,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _judgement(self, view: View, places: NDArray[np.int64]) -> Judgement:
         relative = view.errors / self._levels(places)[:, None, :]
-        score = worst_feature(relative).astype(np.float32)
+        score = self._score(relative).astype(np.float32)
         contribution = shared_out(view, relative)
         channel = contribution.argmax(axis=2)
         total = contribution.sum(axis=2)
@@ -201,6 +199,18 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _fitted_threshold(self, errors: Floats) -> Threshold:
         """Return the thresholds for errors on calibration time, (tanks, steps, features)."""
         return fit_threshold(errors, self._budget())
+
+    def _score(self, relative: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return one score of errors over their levels, (tanks, steps), 1.0 at the threshold."""
+        return worst_feature(relative)
+
+    def _look_back_on(self, unseen: Floats) -> None:
+        """Take note of the scores of time not learned from, and of the alarms among them."""
+        score = self._score(unseen / self.threshold_.level[:, None])
+        self.unseen_score_ = score.astype(np.float32)
+        held = running_minimum(score, self.on_delay)
+        alarms = cluster_peaks(held, 1.0, merge_gap=self.merge_gap).size
+        self.calibration_rate_ = alarms / max(self.threshold_.tank_months, 1e-9)
 
     def _budget(self) -> AlarmBudget:
         return AlarmBudget(self.budget, self.step_s, self.on_delay, self.merge_gap)

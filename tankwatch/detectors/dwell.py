@@ -5,7 +5,7 @@ vacuum breaker does, on the pad of its blanket.  One that stands at another leve
 its range, has a leak, a valve propped open, or a sensor that is stuck.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,13 @@ Doubles = NDArray[np.float64]
 
 POOL = 5
 MEMORY = 288
-_BAND_NOISES = 2.5
+# Half widths of a level, in standard deviations of a channel's noise: a leaking tank stands nearly
+# still, one with an open vent still breathes a little.
+BAND_NOISES = (2.5, 5.0)
+LEAST_STAY = 90.0
+_LEAST_NOISE = 0.05
 _NEIGHBOURS = 2
+_PASSED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,9 @@ class DwellNorm:
         return cls(stored["width"], stored["lowest"], np.array(stored["longest"]))
 
 
+Norms = list[list[list[DwellNorm]]]
+
+
 def stays(pooled: Doubles, width: Doubles) -> tuple[Doubles, Doubles]:
     """Return how long each series has stood at its level at the end of each pool, and the level.
 
@@ -84,25 +92,124 @@ def stays(pooled: Doubles, width: Doubles) -> tuple[Doubles, Doubles]:
     return steps, level
 
 
-def learn_dwell(values: Doubles, known: NDArray[np.bool_], fleet_noise: float) -> DwellNorm:
-    """Return the norm of one channel of one tank.
+class DwellLesson:
+    """What usual stays are learned from: a history, cut into stays once.
 
     Args:
-        values: float64 (steps,), scaled, held where unknown.
-        known: bool (steps,).
-        fleet_noise: least noise that is believed, in scaled units.
+        held: float64 (tanks, steps, channels), scaled, held where unknown.
+        mask: bool, same shape.
     """
-    noise = max(noise_of(values[known]), fleet_noise)
-    pools = values.size // POOL
-    means = values[: pools * POOL].reshape(pools, POOL).mean(axis=1)
-    width = _BAND_NOISES * noise
-    before = np.full(MEMORY - 1, np.nan)
-    steps, level = stays(np.concatenate([before, means])[None], np.array([width]))
-    place = np.round(level[0] / width).astype(np.int64)
-    lowest = int(place.min(initial=0))
-    longest = np.zeros(int(place.max(initial=0)) - lowest + 1)
-    np.maximum.at(longest, place - lowest, steps[0])
-    return DwellNorm(float(width), lowest, longest)
+
+    def __init__(self, held: Doubles, mask: NDArray[np.bool_]) -> None:
+        tanks, self._steps, channels = held.shape
+        self._pools = self._steps // POOL
+        noise = np.array(
+            [
+                [noise_of(held[tank, mask[tank, :, c], c]) for c in range(channels)]
+                for tank in range(tanks)
+            ]
+        ).reshape(tanks, channels)
+        least = np.maximum(_LEAST_NOISE * np.median(noise, axis=0), 1e-4)
+        widths = np.maximum(noise, least)[..., None] * np.array(BAND_NOISES)
+        means = _pooled(np.where(mask, held, np.nan), self._pools)
+        self._stays = [
+            [
+                [Stretches.of(means[tank, :, c], width) for width in widths[tank, c]]
+                for c in range(channels)
+            ]
+            for tank in range(tanks)
+        ]
+
+    @property
+    def passing(self) -> tuple[int, ...]:
+        """Return the channels that pass most levels, for which a stay says something.
+
+        Of the levels where such a channel ever was, the fleet's middle tank has left more than
+        three in ten within `LEAST_STAY` steps each time.
+        """
+        if self._steps < MEMORY * POOL:  # too little history to tell what is long
+            return ()
+        everything = np.ones(self._steps, dtype=bool)
+        norms = self.learn(everything, tuple(range(len(self._stays[0]))))
+        share = np.array([[_passed(channel[0].longest) for channel in tank] for tank in norms])
+        return tuple(np.flatnonzero(np.median(share, axis=0) > _PASSED).tolist())
+
+    def learn(self, learned: NDArray[np.bool_], channels: Sequence[int]) -> Norms:
+        """Return the usual stays of the steps that are true in `learned`, bool (steps,).
+
+        By tank, then by channel of `channels`, then by width of a level.
+        """
+        pools = np.asarray(learned[: self._pools * POOL].reshape(-1, POOL).all(axis=1))
+        return [
+            [[stretches.norm(pools) for stretches in tank[c]] for c in channels]
+            for tank in self._stays
+        ]
+
+    def ratios(self, norms: Norms, channels: Sequence[int]) -> Doubles:
+        """Return stays over the longest usual ones, float64 (tanks, steps, channels, widths)."""
+        found = np.zeros((len(norms), self._steps, len(channels), len(BAND_NOISES)))
+        for tank, of_tank in enumerate(norms):
+            for index, channel in enumerate(channels):
+                for width, norm in enumerate(of_tank[index]):
+                    stretches = self._stays[tank][channel][width]
+                    ratio = np.repeat(ratio_of(stretches.steps, stretches.level, norm), POOL)
+                    # A pool is judged at its end, so the next steps have its ratio.
+                    late = np.concatenate([np.zeros(POOL - 1), ratio])[: self._steps]
+                    found[tank, : late.size, index, width] = late
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Where one channel of one tank stood at the end of each pool, and for how long.
+
+    Attributes:
+        width: half width of a level, in scaled units.
+        steps: float64 (pools,), length of the stay.
+        level: float64 (pools,), NaN where nothing was read.
+    """
+
+    width: float
+    steps: Doubles
+    level: Doubles
+
+    @classmethod
+    def of(cls, means: Doubles, width: float) -> "Stretches":
+        """Return the stretches of pooled values, float64 (pools,), NaN where nothing was read."""
+        before = np.full(MEMORY - 1, np.nan)
+        steps, level = stays(np.concatenate([before, means])[None], np.array([width]))
+        return cls(float(width), steps[0], level[0])
+
+    def norm(self, learned: NDArray[np.bool_]) -> DwellNorm:
+        """Return the longest stays of the pools that are true in `learned`, bool (pools,)."""
+        chosen = learned & np.isfinite(self.level)
+        place = np.round(self.level[chosen] / self.width).astype(np.int64)
+        lowest = int(place.min(initial=0))
+        longest = np.zeros(int(place.max(initial=0)) - lowest + 1)
+        np.maximum.at(longest, place - lowest, self.steps[chosen])
+        return DwellNorm(self.width, lowest, longest)
+
+
+def ratio_of(steps: Doubles, level: Doubles, norm: DwellNorm) -> Doubles:
+    """Return each stay over the longest usual one, 0 at a level that was never passed."""
+    usual = norm.usual(level)
+    ratio = steps / np.fmax(usual, LEAST_STAY)
+    return np.where(np.isfinite(usual), ratio, 0.0)
+
+
+def _pooled(values: Doubles, pools: int) -> Doubles:
+    """Return means of `POOL` steps, (tanks, pools, channels), NaN where nothing was read."""
+    tanks, _, channels = values.shape
+    cut = values[:, : pools * POOL].reshape(tanks, pools, POOL, channels)
+    known = np.isfinite(cut)
+    count = known.sum(axis=2)
+    total = np.where(known, cut, 0.0).sum(axis=2)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _passed(longest: Doubles) -> float:
+    visited = longest[longest > 0]
+    return float((visited < LEAST_STAY).mean()) if visited.size else 0.0
 
 
 def noise_of(values: Doubles) -> float:

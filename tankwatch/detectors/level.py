@@ -1,5 +1,6 @@
 """Where a channel stands, beside where it ever stood, and beside where its siblings stand."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,15 +28,17 @@ class Level:
 
     A channel that the whole site moves (weather, the barometer) is judged by what is left once a
     tank's usual share of the site's movement is taken away: the site's middle now, and its
-    exponentially weighted means over 4 and 24 hours of steps.  A channel for which that does not
-    help on time that was not learned from is judged as it is.
+    exponentially weighted means over 4 and 24 hours of steps.  A tank whose channel that does not
+    help, on time that was not learned from, is judged as it is: a heated tank hardly feels the
+    weather that its neighbours follow.
 
     Attributes:
         groups: int64 (tanks,), site of each tank.
         weights: float64 (tanks, channels, 4), share of the constant and of the site's three.
-        middle: float64 (tanks, channels), middle of the usual range, in scaled units.
-        half: float64 (tanks, channels), half of its width.
-        by_site: bool (channels,), which channels are judged beside the site.
+        middle: float64 (2, tanks, channels), middle of the usual range, in scaled units: of the
+            channel as it is, and of what is left beside the site.
+        half: float64 (2, tanks, channels), half of its width.
+        by_site: bool (tanks, channels), which of the two counts.
     """
 
     groups: NDArray[np.int64]
@@ -66,14 +69,15 @@ class Level:
         smooth = ewma(held, SPAN, memory["level"])
         memory["level"] = smooth[:, -1].copy()
         site = site_basis(held, mask, np.where(places >= 0, self.groups[rows], -1), memory)
-        weights = np.where(self.by_site[None, :, None], self.weights[rows], 0.0)
-        share = np.einsum("tcb,tscb->tsc", weights, np.nan_to_num(site))
-        expected = share + self.middle[rows][:, None]
+        share = np.einsum("tcb,tscb->tsc", self.weights[rows], np.nan_to_num(site))
+        beside = self.by_site[rows][:, None]
+        middle = np.where(self.by_site, self.middle[1], self.middle[0])[rows][:, None]
+        half = np.where(self.by_site, self.half[1], self.half[0])[rows][:, None]
+        expected = np.where(beside, share, 0.0) + middle
         residual = smooth - expected
-        distance = np.abs(residual) / self.half[rows][:, None]
-        lost = self.by_site & np.isnan(site[..., 1])  # no siblings here to be judged beside
+        lost = beside & np.isnan(site[..., 1])  # no siblings here to be judged beside
         distance, residual, expected = (
-            np.where(lost, np.nan, part) for part in (distance, residual, expected)
+            np.where(lost, np.nan, part) for part in (np.abs(residual) / half, residual, expected)
         )
         return distance, residual, expected
 
@@ -117,33 +121,57 @@ def site_basis(held: Doubles, mask: Mask, groups: NDArray[np.int64], memory: Mem
     return np.stack(parts, axis=-1)
 
 
-def learn_level(held: Doubles, mask: Mask, groups: NDArray[np.int64], *, border: int) -> Level:
-    """Return the usual ranges of the steps before `border`; what comes later chooses the kind.
+class LevelLesson:
+    """What levels are learned from: a history, smoothed, beside its site.
 
     Args:
         held: float64 (tanks, steps, channels), scaled, held where unknown.
         mask: bool, same shape.
         groups: int64 (tanks,), site of each tank.
-        border: steps that are learned from.
     """
-    tanks, _, channels = held.shape
-    memory: Memory = {
-        "level": np.full((tanks, channels), np.nan),
-        "site": np.full((tanks, 1 + len(SITE_SPANS), channels), np.nan),
-    }
-    basis = np.nan_to_num(site_basis(held, mask, groups, memory))
-    smooth = ewma(held, SPAN, memory["level"])
-    weights = _shares(held[:, :border], basis[:, :border], mask[:, :border])
-    has_site = np.array([(groups == group).sum() >= FEWEST_SIBLINGS for group in groups])
-    weights[~has_site] = 0.0
-    left = smooth - np.einsum("tcb,tscb->tsc", weights, basis)
-    own, by_site = _range(smooth, mask, border), _range(left, mask, border)
-    gain = _spread(left, by_site[0], mask, border) / _spread(smooth, own[0], mask, border)
-    better = np.zeros(channels, dtype=bool)
-    if has_site.any():
-        better = np.exp(np.nanmean(np.log(gain[has_site]), axis=0)) < _SITE_HELPS
-    middle = np.where(better, by_site[0], own[0])
-    return Level(groups, weights, middle, np.where(better, by_site[1], own[1]), better)
+
+    def __init__(self, held: Doubles, mask: Mask, groups: NDArray[np.int64]) -> None:
+        tanks, _, channels = held.shape
+        memory: Memory = {"site": np.full((tanks, 1 + len(SITE_SPANS), channels), np.nan)}
+        self._held, self._mask, self._groups = held, mask, groups
+        self._basis = np.nan_to_num(site_basis(held, mask, groups, memory))
+        self._smooth = ewma(held, SPAN, np.full((tanks, channels), np.nan))
+        self._has_site = np.array([(groups == own).sum() >= FEWEST_SIBLINGS for own in groups])
+
+    def learn(self, learned: NDArray[np.bool_]) -> Level:
+        """Return the usual ranges of the steps that are true in `learned`, bool (steps,)."""
+        mask = self._mask & learned[None, :, None]
+        weights = _shares(self._held, self._basis, mask)
+        weights[~self._has_site] = 0.0
+        ranges = [_range(series, mask) for series in self._kinds(weights)]
+        middle, half = (np.stack(parts) for parts in zip(*ranges, strict=True))
+        return Level(self._groups, weights, middle, half, np.zeros(half.shape[1:], dtype=bool))
+
+    def distances(self, level: Level) -> Doubles:
+        """Return distances as they are and beside the site, float64 (tanks, steps, channels, 2)."""
+        kinds = zip(self._kinds(level.weights), level.middle, level.half, strict=True)
+        return np.stack([np.abs(x - mid[:, None]) / half[:, None] for x, mid, half in kinds], -1)
+
+    def choose(self, level: Level, unseen: Doubles) -> NDArray[np.bool_]:
+        """Return which tanks' channels are judged beside the site, bool (tanks, channels).
+
+        Those for which that leaves the smaller extremes, in the units of the channel.
+
+        Args:
+            level: learned from all of the history.
+            unseen: float64 (tanks, steps, channels, 2), distances of time not learned from.
+        """
+        known = np.where(self._mask[..., None], unseen, np.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a channel without any reading
+            farthest = np.nanquantile(known, 1.0 - _OUTER, axis=1)
+        extent = farthest * np.moveaxis(level.half, 0, -1)
+        better = extent[..., 1] < _SITE_HELPS * extent[..., 0]
+        return np.asarray(better & self._has_site[:, None])
+
+    def _kinds(self, weights: Doubles) -> tuple[Doubles, Doubles]:
+        share = np.einsum("tcb,tscb->tsc", weights, self._basis)
+        return self._smooth, self._smooth - share
 
 
 def _slow(middle: Doubles, span: int, before: Doubles) -> Doubles:
@@ -168,13 +196,13 @@ def _shares(held: Doubles, basis: Doubles, mask: Mask) -> Doubles:
     return weights
 
 
-def _range(values: Doubles, mask: Mask, border: int) -> tuple[Doubles, Doubles]:
+def _range(values: Doubles, mask: Mask) -> tuple[Doubles, Doubles]:
     """Return middle and half width of the usual range, (tanks, channels) each."""
     tanks, _, channels = values.shape
     middle, half = np.zeros((tanks, channels)), np.full((tanks, channels), np.nan)
     for tank in range(tanks):
         for channel in range(channels):
-            known = values[tank, :border, channel][mask[tank, :border, channel]]
+            known = values[tank, mask[tank, :, channel], channel]
             if known.size:
                 low, high = np.quantile(known, (_OUTER, 1.0 - _OUTER))
                 middle[tank, channel], half[tank, channel] = (low + high) / 2.0, (high - low) / 2.0
@@ -184,19 +212,6 @@ def _range(values: Doubles, mask: Mask, border: int) -> tuple[Doubles, Doubles]:
         least = max(_LEAST_HALF * fleet, 1e-6)
         half[:, channel] = np.fmax(half[:, channel], least)
     return middle, half
-
-
-def _spread(values: Doubles, middle: Doubles, mask: Mask, border: int) -> Doubles:
-    """Return the farthest thousandth from the middle on later time, (tanks, channels)."""
-    tanks, _, channels = values.shape
-    found = np.full((tanks, channels), np.nan)
-    for tank in range(tanks):
-        for channel in range(channels):
-            known = values[tank, border:, channel][mask[tank, border:, channel]]
-            if known.size:
-                distance = np.abs(known - middle[tank, channel])
-                found[tank, channel] = max(float(np.quantile(distance, 1.0 - _OUTER)), 1e-6)
-    return found
 
 
 def _carried(values: Doubles, before: Doubles) -> Doubles:

@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 from tankwatch.detectors.base import Detector, expected_half_width
 from tankwatch.detectors.given import checked, grouped
 from tankwatch.detectors.silence import RESET_STEPS, silence
-from tankwatch.detectors.threshold import (
-    cluster_peaks,
-    fit_peak_threshold,
-    running_minimum,
-    worst_feature,
-)
+from tankwatch.detectors.threshold import fit_peak_threshold
 from tankwatch.detectors.view import Floats, Judgement, Mask, View
 from tankwatch.shaping.scaling import apply_scaling, fit_scaling
 from tankwatch.shaping.windows import split_time
@@ -84,14 +79,18 @@ class StreamingDetector(Detector):
         self.scaling_ = fit_scaling(values[:, early], known[:, early])
         scaled = apply_scaling(values, self.scaling_)
         self._learn(scaled, known, late)
-        view = _part(self._view(scaled, known, np.arange(tanks)), late)
-        self.threshold_ = fit_peak_threshold(view.errors, self._budget())
-        self.band_ = expected_half_width(scaled[:, late], known[:, late], view.expected)
-        score = worst_feature(view.errors / self.threshold_.level[:, None])
-        held = running_minimum(score, self.on_delay)
-        alarms = cluster_peaks(held, 1.0, merge_gap=self.merge_gap).size
-        self.calibration_rate_ = alarms / max(self.threshold_.tank_months, 1e-9)
+        view = self._view(scaled, known, np.arange(tanks))
+        self._calibrate(view, scaled, known, late)
+        seen = view.expected[:, late]
+        self.band_ = expected_half_width(scaled[:, late], known[:, late], seen)
         return self
+
+    def _calibrate(self, view: View, scaled: Floats, mask: Mask, held_out: slice) -> None:
+        """Set the thresholds by the late part of a history, `view` being that of all of it."""
+        del scaled, mask
+        unseen = view.errors[:, held_out]
+        self.threshold_ = fit_peak_threshold(unseen, self._budget())
+        self._look_back_on(unseen)
 
     def update(
         self,
@@ -181,16 +180,6 @@ def _held(values: Floats, mask: Mask, last: NDArray[np.float64]) -> Floats:
     taken = np.take_along_axis(values, np.maximum(newest, 0), axis=1)
     before = np.nan_to_num(last, nan=0.0)[:, None, :]
     return np.where(newest >= 0, taken, before).astype(np.float32)
-
-
-def _part(view: View, steps: slice) -> View:
-    return replace(
-        view,
-        errors=view.errors[:, steps],
-        contribution=view.contribution[:, steps],
-        residual=view.residual[:, steps],
-        expected=view.expected[:, steps],
-    )
 
 
 def _joined(views: Sequence[View]) -> View:

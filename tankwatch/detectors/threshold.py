@@ -6,6 +6,7 @@ would be; the clusters' peaks over a high quantile follow a generalised Pareto d
 fleet would cross as often as the budget allows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,6 @@ _SHRINK_STEPS = 1440
 _SHRINK_PEAKS = 20
 _FEWEST_PEAKS = 5
 _FRECHET = 0.1
-_UNSEEN = 1.2
 _SMALLEST = 1e-12
 
 
@@ -83,18 +83,28 @@ def fit_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -> Thr
     return Threshold(level * at, peaks, months)
 
 
-def fit_peak_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -> Threshold:
+def fit_peak_threshold(
+    errors: NDArray[np.floating[Any]],
+    budget: AlarmBudget,
+    *,
+    margin: float = 1.2,
+    high: Sequence[float] | float = _TANK_QUANTILE,
+    by_tank: bool = True,
+) -> Threshold:
     """Return thresholds beyond the highest peaks of calibration time, for views that differ much.
 
     A tail that is fitted to the peaks of a few days says little of the next weather.  Each feature,
     pooled as in `fit_threshold`, takes an even share of the budget; its level is the peak that was
-    exceeded as often as the share allows, a fifth above it.  Where the share allows less than the
+    exceeded as often as the share allows, times `margin`.  Where the share allows less than the
     calibration time has seen, the highest peak is carried on as a Fréchet tail of index 0.1 (the
     heaviest that `fit_threshold` meets in practice is 0.3, the usual one 0).
 
     Args:
         errors: float (tanks, steps, features), higher is more anomalous, NaN where not judged.
         budget: allowed false alarms.
+        margin: how far above the peaks of calibration time an alarm begins.
+        high: quantile of a tank's errors that is its scale, for all features or for each.
+        by_tank: whether each tank has a scale of its own.
     """
     tanks, _, features = errors.shape
     level = np.empty((tanks, features))
@@ -102,8 +112,8 @@ def fit_peak_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -
     months = max(float(judged) * budget.step_s / SECONDS_PER_MONTH, 1e-9)
     allowed = budget.per_tank_month / features * months
     count = 0
-    for feature in range(features):
-        scale = tank_scales(errors[:, :, feature])
+    for feature, quantile in enumerate(np.broadcast_to(high, features)):
+        scale = tank_scales(errors[:, :, feature], float(quantile)) if by_tank else np.ones(tanks)
         held = running_minimum(errors[:, :, feature] / scale[:, None], budget.on_delay)
         known = held[np.isfinite(held)]
         base = max(float(np.quantile(known, _HIGH_QUANTILE)), _SMALLEST) if known.size else 1.0
@@ -111,7 +121,7 @@ def fit_peak_threshold(errors: NDArray[np.floating[Any]], budget: AlarmBudget) -
         rank = int(np.clip(np.floor(allowed), 1, max(peaks.size, 1))) - 1
         highest = float(peaks[rank]) if peaks.size else base
         beyond = max((rank + 1) / max(allowed, 1e-9), 1.0) ** _FRECHET
-        level[:, feature] = highest * beyond * _UNSEEN * scale
+        level[:, feature] = highest * beyond * margin * scale
         count += peaks.size
     return Threshold(level, count, months)
 
@@ -127,17 +137,20 @@ def worst_feature(relative: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.where(judged, filled.max(axis=2), np.nan)
 
 
-def tank_scales(errors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def tank_scales(
+    errors: NDArray[np.floating[Any]], quantile: float = _TANK_QUANTILE
+) -> NDArray[np.float64]:
     """Return each tank's typical high error, shrunk to the fleet's; float64 (tanks,).
 
     Args:
         errors: float (tanks, steps), NaN where not judged.
+        quantile: of a tank's errors that counts as high.
     """
     counts = np.isfinite(errors).sum(axis=1)
     own = np.full(errors.shape[0], np.nan)
     for tank in np.flatnonzero(counts):
         known = errors[tank, np.isfinite(errors[tank])]
-        own[tank] = max(float(np.quantile(known, _TANK_QUANTILE)), _SMALLEST)
+        own[tank] = max(float(np.quantile(known, quantile)), _SMALLEST)
     if not counts.any():
         return np.ones(errors.shape[0])
     fleet = float(np.exp(np.nanmedian(np.log(own))))

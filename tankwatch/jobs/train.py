@@ -80,8 +80,7 @@ def train(
     history = load_history(context, until=until)
     built = _build(context, detector, history, on_progress)
     fitted = _fit(built, history)
-    late = held_out_block(fitted, history)
-    score = fitted.judge(late.values, late.mask).score
+    score = fitted.unseen_score_
     decision = compare_with_champion(context, fitted, history, score)
     artefact = _artefact(fitted, history, score, because=because)
     if detector == context.settings.detect.detector:

@@ -14,6 +14,7 @@ from tankwatch.quality.stuck import equal_runs
 
 Norm = NDArray[np.float64]
 
+LEAST_HISTORY = 1440  # steps with a reading from which noise and chatter are learned
 # One bad tank in the history must not make a rule deaf for it: no tank is granted more than this,
 # beside the middle of the fleet.
 _MOST_OF_FLEET = {"noisiest": 1.5, "flip": 3.0}
@@ -22,6 +23,8 @@ _MOST_OF_FLEET = {"noisiest": 1.5, "flip": 3.0}
 @dataclass(frozen=True, slots=True)
 class SensorNorms:
     """What is usual; each norm is float64 (tanks, channels), NaN where nothing is known.
+
+    Noise and to and fro are known from a day of readings at one a minute, 1,440 steps.
 
     Attributes:
         longest: most steps in a row with one and the same reading.
@@ -77,12 +80,19 @@ def learn_norms(block: Block) -> SensorNorms:
 def _of_one(block: Block) -> dict[str, Norm]:
     longest = np.where(block.mask.any(axis=1), equal_runs(block).max(axis=1, initial=0), np.nan)
     scale, quietest, noisiest = learn_noise(block)
+    flip = learn_flip(block, scale)
+    # The most and the least of a few minutes say nothing of an hour, nor those of the night of the
+    # day: what would be hidden from the detectors for it is the very fault that they look for.
+    enough = block.mask.sum(axis=1) >= LEAST_HISTORY
+    scale, quietest, noisiest, flip = (
+        np.where(enough, norm, np.nan) for norm in (scale, quietest, noisiest, flip)
+    )
     return {
         "longest": longest[0],
         "scale": scale[0],
         "quietest": quietest[0],
         "noisiest": noisiest[0],
-        "flip": learn_flip(block, scale)[0],
+        "flip": flip[0],
     }
 
 

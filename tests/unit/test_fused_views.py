@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tankwatch.detectors.dwell import MEMORY, POOL, DwellNorm, learn_dwell, stays
-from tankwatch.detectors.joint import Joint, learn_joint
-from tankwatch.detectors.level import Level, learn_level, site_basis
+from tankwatch.detectors.dwell import BAND_NOISES, MEMORY, POOL, DwellLesson, stays
+from tankwatch.detectors.folds import cross_fitted, folds
+from tankwatch.detectors.fusion import Fusion
+from tankwatch.detectors.joint import LAGS, Joint, learn_joint
+from tankwatch.detectors.level import Level, LevelLesson, site_basis
 from tankwatch.detectors.silence import RESET_STEPS
 from tankwatch.detectors.smoothing import ewma
+from tankwatch.detectors.stays import Stays
 from tankwatch.detectors.surprise import Surprise, learn_changes
-from tankwatch.detectors.threshold import AlarmBudget, fit_peak_threshold
+from tankwatch.detectors.threshold import AlarmBudget, fit_peak_threshold, running_minimum
+from tankwatch.detectors.travel import Travel
 
 Doubles = NDArray[np.float64]
 
@@ -42,14 +46,120 @@ def swinging(steps: int = 4000) -> Doubles:
     return np.asarray(smooth + rng.normal(0.0, 0.01, steps))
 
 
+def everything(values: Doubles) -> NDArray[np.bool_]:
+    return np.ones(values.shape[1], dtype=bool)
+
+
 def test_a_stay_at_a_level_that_is_only_passed_is_long_and_one_at_its_plateau_is_not() -> None:
-    values = swinging()
-    norm = learn_dwell(values, np.ones(values.size, dtype=bool), 1e-4)
-    usual = norm.usual(np.array([0.0, 0.98, 7.0]))
-    assert usual[0] < 60 < usual[1]
-    assert np.isnan(usual[2])
-    again = DwellNorm.from_json(norm.to_json())
-    np.testing.assert_array_equal(again.usual(np.array([0.0, 0.98, 7.0])), usual)
+    values = swinging()[None, :, None]
+    lesson = DwellLesson(values, np.ones(values.shape, dtype=bool))
+    assert lesson.passing == (0,)
+    learned = Stays((0,), lesson.learn(everything(values), (0,)))
+    again = Stays.from_json(learned.to_json())
+    for norm in again.norms[0][0]:
+        usual = norm.usual(np.array([0.0, 0.98, 7.0]))
+        assert usual[0] < 120 < usual[1]
+        assert np.isnan(usual[2])
+    standing = values.copy()
+    standing[0, 3000:3400, 0] = 0.0 + np.random.default_rng(4).normal(0.0, 0.01, 400)
+    found = seen_by(again, standing)
+    assert found.shape == (1, 4000, 1, len(BAND_NOISES))
+    assert (found[0, 3390, 0] > 3.0).all()
+    assert found[0, 500:3000].max() <= 1.0
+    np.testing.assert_array_equal(seen_by(again, standing, at=(7, 701, 3002)), found)
+
+
+def seen_by(view: Stays, values: Doubles, *, at: tuple[int, ...] = ()) -> Doubles:
+    """Return what a view sees, in one piece or cut at some steps."""
+    memory = {name: np.zeros((len(values), *shape)) for name, shape in view.layout().items()}
+    view.begin(memory, np.ones(len(values), dtype=bool))
+    places = np.arange(len(values))
+    parts = np.split(values, list(at), axis=1)
+    return np.concatenate([view.see(part, places, memory) for part in parts], axis=1)
+
+
+def test_what_is_learned_of_stays_leaves_out_what_was_not_read_and_what_is_not_to_be_learned() -> (
+    None
+):
+    values = swinging()[None, :, None]
+    values[0, 1000:1600] = 0.3
+    mask = np.ones(values.shape, dtype=bool)
+    whole = DwellLesson(values, mask).learn(everything(values), (0,))
+    assert whole[0][0][0].usual(np.array([0.3]))[0] > 400
+    mask[0, 1000:1600] = False
+    unread = DwellLesson(values, mask).learn(everything(values), (0,))
+    assert unread[0][0][0].usual(np.array([0.3]))[0] < 90
+    learned = everything(values)
+    learned[1000:1700] = False
+    others = DwellLesson(values, np.ones(values.shape, dtype=bool)).learn(learned, (0,))
+    assert others[0][0][0].usual(np.array([0.3]))[0] < 90
+
+
+def test_a_channel_that_stands_everywhere_for_hours_has_no_view_of_stays() -> None:
+    slow = np.cumsum(np.random.default_rng(5).normal(0.0, 1e-4, 4000))[None, :, None]
+    noisy = slow + np.random.default_rng(6).normal(0.0, 0.01, slow.shape)
+    assert DwellLesson(noisy, np.ones(noisy.shape, dtype=bool)).passing == ()
+    short = noisy[:, :600]
+    assert DwellLesson(short, np.ones(short.shape, dtype=bool)).passing == ()
+    nothing = Stays((), [[]])
+    assert nothing.layout() == {}
+    assert nothing.see(noisy, np.array([0]), {}).shape == (1, 4000, 0, len(BAND_NOISES))
+
+
+def test_a_channel_that_hunts_travels_far_whatever_the_cuts() -> None:
+    steps = np.arange(2000)
+    quiet = np.sin(steps / 300.0)
+    hunting = quiet + np.where(steps > 1500, 0.3 * np.sin(steps / 2.5), 0.0)
+    values = np.stack([quiet, hunting])[..., None]
+
+    def ways(*at: int) -> Doubles:
+        memory = {"quick": np.full((2, 1), np.nan), "way": np.zeros((2, 1))}
+        parts = np.split(values, list(at), axis=1)
+        return np.concatenate([Travel.see(part, memory) for part in parts], axis=1)
+
+    way = ways()
+    assert (way[1, 1700:] > 5.0 * way[0].max()).all()
+    np.testing.assert_allclose(way[1, :1500], way[0, :1500])
+    np.testing.assert_allclose(ways(1, 444, 1999), way, rtol=1e-12)
+
+
+def test_each_fold_is_seen_by_what_learned_elsewhere() -> None:
+    steps = 103
+    asked: list[NDArray[np.bool_]] = []
+
+    def learn(learned: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        asked.append(learned)
+        return learned
+
+    unseen = cross_fitted(learn, lambda learned: learned[None].astype(float), steps, purge=5)
+    assert unseen.shape == (1, steps)
+    assert not unseen.any()
+    assert np.concatenate([np.arange(steps)[fold] for fold in folds(steps)]).tolist() == [
+        *range(steps)
+    ]
+    for fold, learned in zip(folds(steps), asked, strict=True):
+        assert not learned[fold.start : min(fold.stop + 5, steps)].any()
+        assert learned.sum() == steps - (min(fold.stop + 5, steps) - fold.start)
+
+
+def test_several_views_a_little_surprised_count_for_more_than_one_and_one_alone_is_enough() -> None:
+    rng = np.random.default_rng(7)
+    relative = np.minimum(rng.exponential(0.08, (5, 20_000, 3)), 0.9)
+    fusion = Fusion.fit(relative, (0, 0, 1), AlarmBudget(0.5, 60, 3, 40))
+    fusion = Fusion.from_json(fusion.to_json())
+    usual = fusion.score(relative)
+    assert running_minimum(usual, 3).max() < 1.0
+    one, both = np.full((1, 1, 3), 0.05), np.full((1, 1, 3), 0.05)
+    one[..., 0], both[..., [0, 2]] = 0.6, 0.6
+    assert fusion.score(one) < fusion.score(both)
+    same_view = one.copy()
+    same_view[..., 1] = 0.6
+    assert fusion.score(same_view) == pytest.approx(fusion.score(one)[0, 0])
+    alone = np.array([[[0.0, 1.0, np.nan], [np.nan] * 3, [0.0, 0.0, 9.0]]])
+    score = fusion.score(alone)[0]
+    assert score[0] >= 1.0
+    assert np.isnan(score[1])
+    assert score[2] > 1.5
 
 
 def weather(tanks: int, steps: int) -> Doubles:
@@ -63,8 +173,8 @@ def weather(tanks: int, steps: int) -> Doubles:
 def test_what_the_site_moves_is_judged_beside_it_and_what_is_bounded_is_not() -> None:
     values = weather(8, 3000)
     mask = np.ones(values.shape, dtype=bool)
-    level = learn_level(values, mask, np.zeros(8, np.int64), border=2000)
-    assert level.by_site.tolist() == [False, True]
+    level = fitted_level(values, mask, np.zeros(8, np.int64))
+    assert level.by_site.tolist() == [[False, True]] * 8
     faulty = values.copy()
     faulty[3, 2500:, 1] += 2.0
     distance = judged(level, faulty, np.arange(8))
@@ -75,6 +185,22 @@ def test_what_the_site_moves_is_judged_beside_it_and_what_is_bounded_is_not() ->
     assert np.isfinite(alone[..., 0]).all()
     stored = Level.from_json(level.to_json())
     np.testing.assert_array_equal(judged(stored, faulty, np.arange(8)), distance)
+
+
+def fitted_level(values: Doubles, mask: NDArray[np.bool_], groups: NDArray[np.int64]) -> Level:
+    lesson = LevelLesson(values, mask, groups)
+    level = lesson.learn(everything(values))
+    unseen = cross_fitted(lesson.learn, lesson.distances, values.shape[1])
+    level.by_site = lesson.choose(level, unseen)
+    return level
+
+
+def test_a_tank_that_does_not_feel_the_site_is_judged_as_it_is() -> None:
+    values = weather(8, 3000)
+    values[2, :, 1] = np.sin(np.arange(3000) / 50.0)
+    mask = np.ones(values.shape, dtype=bool)
+    level = fitted_level(values, mask, np.zeros(8, np.int64))
+    assert np.flatnonzero(~level.by_site[:, 1]).tolist() == [2]
 
 
 def judged(level: Level, values: Doubles, places: NDArray[np.int64]) -> Doubles:
@@ -92,28 +218,40 @@ def test_few_siblings_are_no_site() -> None:
     memory = {"site": np.full((4, 3, 2), np.nan)}
     basis = site_basis(values, mask, np.zeros(4, np.int64), memory)
     assert np.isnan(basis[..., 1:]).all()
-    assert not learn_level(values, mask, np.zeros(4, np.int64), border=200).by_site.any()
+    assert not fitted_level(values, mask, np.zeros(4, np.int64)).by_site.any()
 
 
 def test_channels_that_part_stand_out_together_where_neither_does_alone() -> None:
     rng = np.random.default_rng(3)
     common = rng.normal(0.0, 1.0, (4, 4000, 1))
     values = common + rng.normal(0.0, 0.1, (4, 4000, 2))
-    smooth = np.repeat(np.repeat(values[:, ::40], 40, axis=1), 1, axis=2)
-    joint = learn_joint(smooth, np.ones(smooth.shape, dtype=bool), seed=0)
-    parted = smooth.copy()
+    joint = learn_joint(values, np.ones(values.shape, dtype=bool), everything(values), seed=0)
+    parted = values.copy()
     parted[1, 2000:, 0], parted[1, 2000:, 1] = 1.0, -1.0
     distance, parts = distances(joint, parted)
-    usual = np.quantile(distances(joint, smooth)[0], 0.999)
-    assert (distance[1, 2100:] > 2.0 * usual).all()
+    usual = np.quantile(distances(joint, values)[0], 0.999)
+    assert (distance[1, 2000 + LAGS :] > 2.0 * usual).all()
     assert (parts >= 0).all()
-    again, _ = distances(Joint.from_json(joint.to_json()), parted)
-    np.testing.assert_array_equal(again, distance)
+    again = Joint.from_json(joint.to_json())
+    np.testing.assert_array_equal(distances(again, parted)[0], distance)
+    np.testing.assert_allclose(distances(again, parted, at=(3, 2004))[0], distance, rtol=1e-9)
 
 
-def distances(joint: Joint, values: Doubles) -> tuple[Doubles, Doubles]:
-    memory = {"joint": np.full((len(values), values.shape[2]), np.nan)}
-    return joint.see(values, memory)
+def test_a_channel_that_moves_in_another_way_stands_out_where_its_values_do_not() -> None:
+    rng = np.random.default_rng(8)
+    smooth = ewma(rng.normal(0.0, 1.0, (3, 6000, 1)), 9, np.full((3, 1), np.nan))
+    joint = learn_joint(smooth, np.ones(smooth.shape, dtype=bool), everything(smooth), seed=0)
+    rough = smooth.copy()
+    rough[1, 3000:, 0] = rng.permutation(smooth[1, 3000:, 0])
+    distance, _ = distances(joint, rough)
+    assert np.median(distance[1, 3100:]) > 2.0 * np.median(distance[0])
+
+
+def distances(joint: Joint, values: Doubles, *, at: tuple[int, ...] = ()) -> tuple[Doubles, ...]:
+    memory = {"joint": np.full((len(values), LAGS - 1, values.shape[2]), np.nan)}
+    parts = np.split(values, list(at), axis=1)
+    seen = [joint.see(part, np.arange(len(values)), memory) for part in parts]
+    return tuple(np.concatenate(kind, axis=1) for kind in zip(*seen, strict=True))
 
 
 def test_training_series_are_cut_to_a_number_of_steps_whatever_the_fleet() -> None:
