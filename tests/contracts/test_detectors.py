@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -63,13 +64,40 @@ class Case:
     faulty: NDArray[np.float64]
 
 
-@pytest.fixture(scope="module", params=sorted(MAKERS))
-def case(request: pytest.FixtureRequest) -> Case:
+STREAMING = sorted(name for name, kind in DETECTORS.items() if issubclass(kind, StreamingDetector))
+WINDOWED = sorted(set(MAKERS) - set(STREAMING))
+
+
+@cache
+def made(name: str) -> Case:
     values = quiet()
-    detector = MAKERS[request.param]().fit(values[:, :LEARNED])
+    detector = MAKERS[name]().fit(values[:, :LEARNED])
     faulty = values.copy()
     faulty[2, FAULT, 1] += 25.0
     return Case(detector, faulty)
+
+
+@pytest.fixture(params=sorted(MAKERS))
+def case(request: pytest.FixtureRequest) -> Case:
+    return made(request.param)
+
+
+@dataclass(frozen=True)
+class StreamingCase:
+    detector: StreamingDetector
+    faulty: NDArray[np.float64]
+
+
+@pytest.fixture(params=STREAMING)
+def streaming(request: pytest.FixtureRequest) -> StreamingCase:
+    detector, faulty = made(request.param).detector, made(request.param).faulty
+    assert isinstance(detector, StreamingDetector)
+    return StreamingCase(detector, faulty)
+
+
+@pytest.fixture(params=WINDOWED)
+def windowed(request: pytest.FixtureRequest) -> Case:
+    return made(request.param)
 
 
 def test_every_detector_is_in_the_contract() -> None:
@@ -114,13 +142,12 @@ def test_a_plain_fault_is_found_with_its_channel_and_direction(case: Case) -> No
     assert (calm >= 1.0).mean() < 0.01
 
 
-def test_a_stretch_scores_the_same_in_pieces(case: Case) -> None:
-    if isinstance(case.detector, StreamingDetector):
-        pytest.skip("is continued by its memory")
-    whole = case.detector.score_samples(case.faulty)
-    context = case.detector.context_steps
+def test_a_stretch_scores_the_same_in_pieces(windowed: Case) -> None:
+    detector, faulty = windowed.detector, windowed.faulty
+    whole = detector.score_samples(faulty)
+    context = detector.context_steps
     for first, last in ((300, 301), (301, 420), (1490, 1500), (1500, 1501), (1501, 1800)):
-        piece = case.detector.score_samples(case.faulty[:, first - context : last])
+        piece = detector.score_samples(faulty[:, first - context : last])
         np.testing.assert_allclose(piece[:, context:], whole[:, first:last], rtol=2e-3, atol=1e-4)
 
 
@@ -130,20 +157,19 @@ def test_a_tanks_scores_do_not_depend_on_its_neighbours(case: Case) -> None:
     np.testing.assert_allclose(alone, whole[[3, 1]], rtol=2e-3, atol=1e-4)
 
 
-def test_a_memory_continues_a_stretch_wherever_it_is_cut(case: Case) -> None:
-    if not isinstance(case.detector, StreamingDetector):
-        pytest.skip("has no memory")
-    mask = np.ones(case.faulty.shape, dtype=bool)
+def test_a_memory_continues_a_stretch_wherever_it_is_cut(streaming: StreamingCase) -> None:
+    detector, faulty = streaming.detector, streaming.faulty
+    mask = np.ones(faulty.shape, dtype=bool)
     mask[1, 400:430] = False
     mask[3, 600 : 600 + 2 * RESET_STEPS] = False
     mask[0, 900:1000, 1] = False
-    whole = case.detector.judge(case.faulty, mask)
+    whole = detector.judge(faulty, mask)
     rng = np.random.default_rng(5)
     cuts = [0, 1, 2, *sorted(rng.integers(3, STEPS, 25).tolist()), STEPS]
     state, pieces = None, []
     for first, last in itertools.pairwise(dict.fromkeys(cuts)):
-        part = (case.faulty[:, first:last], mask[:, first:last])
-        judged, state = case.detector.update(*part, state)
+        part = (faulty[:, first:last], mask[:, first:last])
+        judged, state = detector.update(*part, state)
         state = state.astype("<f8")
         pieces.append(judged.score)
     joined = np.concatenate(pieces, axis=1)
@@ -153,14 +179,13 @@ def test_a_memory_continues_a_stretch_wherever_it_is_cut(case: Case) -> None:
     assert np.isfinite(whole.score[3, 600 + 2 * RESET_STEPS + WARM_STEPS :]).all()
 
 
-def test_a_memory_serves_any_order_of_tanks(case: Case) -> None:
-    if not isinstance(case.detector, StreamingDetector):
-        pytest.skip("has no memory")
+def test_a_memory_serves_any_order_of_tanks(streaming: StreamingCase) -> None:
+    detector, faulty = streaming.detector, streaming.faulty
     half = STEPS // 2
-    whole = case.detector.judge(case.faulty).score
-    _, state = case.detector.update(case.faulty[:, :half])
+    whole = detector.judge(faulty).score
+    _, state = detector.update(faulty[:, :half])
     order = [2, 0]
-    judged, _ = case.detector.update(case.faulty[order, half:], None, state[order], rows=order)
+    judged, _ = detector.update(faulty[order, half:], None, state[order], rows=order)
     np.testing.assert_allclose(judged.score, whole[order, half:], rtol=1e-4, atol=1e-5)
 
 
