@@ -1,8 +1,10 @@
 """Sections of the settings for HTTP: what the server takes, and how a gateway sends."""
 
-from pydantic import SecretStr, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from tankwatch.settings_section import Section, setting
+
+_SHORTEST_PASSWORD = 16
 
 
 class Serve(Section):
@@ -12,6 +14,10 @@ class Serve(Section):
     port: int = setting(8321, "Port to listen at; 0 for any that is free.", ge=0, le=65_535)
     tls_certificate: str = setting("", "PEM file with the certificate chain; empty for no TLS.")
     tls_key: str = setting("", "PEM file with the certificate's private key.")
+    page_password: SecretStr = setting(
+        SecretStr(""),
+        "Password of the page, best from a file; empty shows the page to this machine only.",
+    )
     waiting_posts: int = setting(
         32, "Posts taken in at once; one more is told to come again (429).", ge=1, le=10_000
     )
@@ -32,6 +38,17 @@ class Serve(Section):
             message = "both files are needed for TLS: set serve.tls_certificate and serve.tls_key"
             raise ValueError(message)
         return self
+
+    @field_validator("page_password")
+    @classmethod
+    def _hard_to_guess(cls, password: SecretStr) -> SecretStr:
+        if 0 < len(password.get_secret_value()) < _SHORTEST_PASSWORD:
+            message = (
+                f"must have at least {_SHORTEST_PASSWORD} characters, for instance what "
+                "`openssl rand -base64 24` prints"
+            )
+            raise ValueError(message)
+        return password
 
 
 class Send(Section):

@@ -1,4 +1,4 @@
-"""serve: readings in over HTTP."""
+"""serve: readings in over HTTP, and the page."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ def serve(
         int | None, typer.Option(help="Port (default: the settings').", min=0, max=65_535)
     ] = None,
 ) -> None:
-    """Serve the HTTP interface until SIGTERM: POST /api/v1/readings, /healthz, /readyz."""
+    """Serve the page and the HTTP interface until SIGTERM: /, POST /api/v1/readings, /healthz."""
     loaded = _overruled(settings(), host, port)
     try:
         from tankwatch.web.server import serve as serve_web  # noqa: PLC0415 - an extra brings it

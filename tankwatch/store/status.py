@@ -19,6 +19,12 @@ def load_job_health(connection: Connection) -> list[dict[str, Any]]:
     return _rows(connection, "SELECT * FROM dash_job_health ORDER BY job")
 
 
+def count_tank_states(connection: Connection) -> dict[str, int]:
+    """Return how many tanks are in each state of `dash_tank_status`."""
+    rows = connection.execute(text("SELECT state, count(*) FROM dash_tank_status GROUP BY state"))
+    return {state: int(count) for state, count in rows}
+
+
 def count_rows(connection: Connection, table: str) -> int:
     """Return the number of rows of one of our tables."""
     if table not in {"quarantine", "dirty_window", "incident"}:

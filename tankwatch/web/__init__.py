@@ -1,1 +1,1 @@
-"""HTTP: readings in, and how the server fares; the only importer of FastAPI."""
+"""HTTP: readings in, pages out, and how the server fares; the only importer of FastAPI."""

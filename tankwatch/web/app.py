@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from tankwatch import __version__
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine
-from tankwatch.web import health, readings
+from tankwatch.web import health, pages, readings
+from tankwatch.web.guard import Guarded
 from tankwatch.web.problems import Problem, add_handlers
 from tankwatch.web.service import Service
 
@@ -35,6 +37,9 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.state.service = service
     app.include_router(readings.router)
     app.include_router(health.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(packages=[("tankwatch.web", "static")]))
+    app.add_middleware(Guarded)
     add_handlers(app)
     _describe_problems(app)
     return app

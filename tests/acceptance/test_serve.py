@@ -1,4 +1,4 @@
-"""The HTTP server as a program: address, TLS, SIGTERM, wrong use."""
+"""The HTTP server as a program: address, TLS, the page's password, SIGTERM, wrong use."""
 
 import datetime as dt
 import ipaddress
@@ -81,6 +81,25 @@ def test_readings_over_tls(server: Server) -> None:
     with httpx.Client(base_url=server.url, verify=server.context) as client:
         answer = client.post("/api/v1/readings", content=CSV, headers=headers(token))
     assert answer.json()["verdicts"] == ["stored"]
+    server.stop()
+
+
+def test_page_with_a_password_from_a_file(server: Server) -> None:
+    (server.folder / "page_password").write_text("a-long-page-password\n")
+    server.variables["TANKWATCH_SERVE__PAGE_PASSWORD_FILE"] = "page_password"
+    server.start()
+    assert httpx.get(f"{server.url}/quality").status_code == 401
+    shown = httpx.get(f"{server.url}/quality", auth=("kim", "a-long-page-password"))
+    assert shown.status_code == 200
+    assert "Data quality" in shown.text
+    server.stop()
+
+
+def test_page_without_a_password_is_for_this_machine(server: Server) -> None:
+    server.start()
+    assert httpx.get(f"{server.url}/").status_code == 200
+    passed_on = {"x-forwarded-for": "203.0.113.9"}
+    assert httpx.get(f"{server.url}/", headers=passed_on).status_code == 403
     server.stop()
 
 

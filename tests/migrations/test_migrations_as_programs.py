@@ -73,6 +73,12 @@ def test_wheel_holds_every_migration_and_view(unpacked: Path) -> None:
 
 def test_wheel_holds_the_templates_and_no_tests(unpacked: Path) -> None:
     assert list(unpacked.glob("tankwatch/notify/templates/*/subject.txt.j2"))
+    web = unpacked / "tankwatch" / "web"
+    for file in (
+        *(ROOT / "tankwatch/web/templates").iterdir(),
+        ROOT / "tankwatch/web/static/page.css",
+    ):
+        assert (web / file.parent.name / file.name).is_file()
     assert not list(unpacked.rglob("test_*.py"))
     assert not list(unpacked.rglob("*.pyc"))
 

@@ -34,6 +34,18 @@ def test_a_secret_is_read_from_the_file_that_the_variable_names(file: Path) -> N
         load_settings(file, {"TANKWATCH_MAIL__PASSWORD_FILE": str(secret) + "x"})
 
 
+def test_password_of_the_page_must_be_hard_to_guess_and_is_not_shown(file: Path) -> None:
+    file.write_text("")
+    with pytest.raises(SettingsError, match="at least 16 characters") as told:
+        load_settings(file, {"TANKWATCH_SERVE__PAGE_PASSWORD": "hush-hush-hush"})
+    assert "page_password" in str(told.value)
+    assert "hush" not in str(told.value)
+    long = "hush-hush-hush-hush"
+    loaded = load_settings(file, {"TANKWATCH_SERVE__PAGE_PASSWORD": long})
+    assert loaded.serve.page_password.get_secret_value() == long
+    assert "hush" not in repr(loaded)
+
+
 def test_pressure_and_temperature_stay_when_another_channel_is_declared(file: Path) -> None:
     file.write_text('[channels.level]\nunit = "m"\n[channels.pressure]\nhigh = 2.0\n')
     loaded = load_settings(file, {})

@@ -1,0 +1,79 @@
+"""Pages from templates, and routes whose errors are pages too."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tankwatch import __version__
+from tankwatch.errors import ProblemError, StoreError
+
+_THIN = "\N{NARROW NO-BREAK SPACE}"
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("tankwatch.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters["counted"] = lambda number: f"{number:,}".replace(",", _THIN)
+_ENVIRONMENT.globals["version"] = __version__
+
+
+def page(template: str, *, status: int = 200, **shown: Any) -> Response:
+    """Return the page that a template makes of what is shown; names are escaped."""
+    html = _ENVIRONMENT.get_template(f"{template}.html.j2").render(shown)
+    return Response(
+        html.encode(errors="replace"),
+        status_code=status,
+        media_type="text/html; charset=utf-8",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+class PageRoute(APIRoute):
+    """A route that answers people: an error says on a page what is wrong, and the remedy."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except ProblemError as error:
+                return _told(error)
+            except RequestValidationError as error:
+                return _told(_of_query(error))
+            except StoreError as error:
+                return _told(_of_store(error, request))
+
+        return handle
+
+
+def _told(error: ProblemError) -> Response:
+    answer = page("problem", status=error.status, what=error.what, remedy=error.remedy)
+    answer.headers.update(error.headers)
+    return answer
+
+
+def _of_query(error: RequestValidationError) -> ProblemError:
+    first = error.errors()[0]
+    where = " ".join(str(part) for part in first["loc"])
+    what = f"{first['loc'][-1]}: {first['msg']}"
+    return ProblemError(422, what, where=where, remedy="follow a link of the page instead")
+
+
+def _of_store(error: StoreError, request: Request) -> ProblemError:
+    what, _, remedy = str(error).rpartition(": ")
+    after_s = request.app.state.service.settings.serve.retry_after_s
+    return ProblemError(
+        503,
+        what or str(error),
+        where="database",
+        remedy=f"{remedy}; then load the page again" if what else "load the page again in a while",
+        retry_after=str(after_s),
+    )

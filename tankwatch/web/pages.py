@@ -1,0 +1,74 @@
+"""The pages: how the plant's watch fares, and the quality of its readings."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from tankwatch import clock
+from tankwatch.errors import ProblemError
+from tankwatch.store.engine import reading
+from tankwatch.store.plant import load_channels
+from tankwatch.store.quality import load_channel_days, load_quality_days
+from tankwatch.store.status import (
+    count_tank_states,
+    load_job_health,
+    load_newest_days,
+    load_quality,
+)
+from tankwatch.store.tanks import find_tank
+from tankwatch.web import health_page, quality_page
+from tankwatch.web.page_access import may_look
+from tankwatch.web.page_route import PageRoute, page
+from tankwatch.web.service import Service
+
+router = APIRouter(route_class=PageRoute, dependencies=[Depends(may_look)], include_in_schema=False)
+TANKS_A_PAGE = 200
+_Days = Annotated[int, Query(ge=1, le=366)]
+
+
+@router.get("/")
+def show_health(request: Request) -> Response:
+    """Show the last pass, the jobs, and how many tanks are in which state."""
+    service: Service = request.app.state.service
+    with reading(service.engine) as connection:
+        jobs = load_job_health(connection)
+        states = count_tank_states(connection)
+    view = health_page.health(jobs, states, settings=service.settings, now=clock.now())
+    return page("home", view=view)
+
+
+@router.get("/quality")
+def show_quality(
+    request: Request,
+    days: _Days = 7,
+    number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
+) -> Response:
+    """Show the figures of each tank over the newest days, the worst first."""
+    with reading(request.app.state.service.engine) as connection:
+        newest = load_newest_days(connection, limit=days)
+        rows = load_quality(connection, from_day_ms=newest[-1]) if newest else []
+    view = quality_page.fleet(rows, newest, days=days, number=number, at_once=TANKS_A_PAGE)
+    return page("quality", view=view)
+
+
+# Site and tank are one part: either name may have a slash in it.
+@router.get("/quality/{place:path}")
+def show_tank(request: Request, place: str, days: _Days = 31) -> Response:
+    """Show the figures of a tank day by day, and the values of each channel."""
+    with reading(request.app.state.service.engine) as connection:
+        tank = find_tank(connection, place)
+        if tank is None:
+            raise ProblemError(
+                404,
+                f"there is no tank {place!r}",
+                where="address",
+                remedy="look for it on the page of all tanks; names are written as readings "
+                "have them, the site before the tank",
+            )
+        newest = load_newest_days(connection, limit=days)
+        from_ms = newest[-1] if newest else 0
+        figures = load_quality_days(connection, tank, from_day_ms=from_ms)
+        channels = load_channel_days(connection, tank, from_day_ms=from_ms)
+        units = {channel.name: channel.unit for channel in load_channels(connection)}
+    view = quality_page.tank(tank, figures, channels, units=units, days=days)
+    return page("tank", view=view)
