@@ -62,6 +62,15 @@ def make_readings() -> pd.DataFrame:
     return pd.concat(parts).sort_values(["timestamp", "tank"], ignore_index=True)
 
 
+def wait_until_taken(file: Path, daemon: "subprocess.Popen[bytes]") -> None:
+    """Wait until the daemon is up: one that finds no server at its start ends with an error."""
+    deadline_s = time.monotonic() + 120
+    while file.exists():
+        assert daemon.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
 def wait_until_done(engine: Engine, folder: Path, rows: int) -> None:
     """Wait until every file is stored and the incident's messages are away."""
     deadline_s = time.monotonic() + 120
@@ -93,6 +102,8 @@ def test_daemon_outlives_a_server_that_crashes_while_files_come_in(
         hidden = tmp_path / "inbox" / f".{number:03}.csv"
         sent[number * size : (number + 1) * size].to_csv(hidden, index=False)
         hidden.rename(hidden.with_name(f"{number:03}.csv"))
+        if number == 0:
+            wait_until_taken(hidden.with_name(f"{number:03}.csv"), daemon)
         time.sleep(0.4)
         if number % 3 == 1 and number // 3 < CRASHES:
             server.crash()

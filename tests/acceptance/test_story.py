@@ -84,7 +84,7 @@ def test_from_a_file_of_readings_to_a_mail_with_a_picture(folder: Path) -> None:
     ]
     mine = [mail for mail in mails(folder) if mail["X-Tankwatch-Incident"] == incident["uid"]]
     alarm, clear = sorted(mine, key=lambda mail: mail["In-Reply-To"] or "")
-    assert alarm["Subject"].startswith("ALARM TK-2 pressure below expected")
+    assert alarm["Subject"].startswith("ALARM TK-2 pressure jumped")
     check_picture(alarm)
     assert clear["In-Reply-To"] == alarm["Message-ID"]
     assert clear["Subject"].startswith("All clear TK-2")
@@ -101,7 +101,7 @@ def check_picture(mail: EmailMessage) -> None:
     assert html is not None
     assert text is not None
     assert str(pictures[0]["Content-ID"]).strip("<>") in html.get_content()
-    assert "below" in text.get_content()
+    assert "jumped" in text.get_content()
 
 
 def check_operator_verbs(folder: Path, number: int) -> None:
