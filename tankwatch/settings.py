@@ -137,8 +137,8 @@ class Train(Section):
     history_days: float = _setting(60.0, "Training looks back this far.", unit="days", gt=0)
     most_values: int = _setting(
         300_000_000,
-        "Values that training holds at once, 18 bytes each: a history of more is shortened to its "
-        "newest part.",
+        "Values that training holds at once, 18 bytes each: of a longer history the newest part "
+        "and stretches drawn from all months before it.",
         ge=100_000,
     )
     min_steps: int = _setting(

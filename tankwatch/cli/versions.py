@@ -23,6 +23,7 @@ SHOWN = (
     "trained_because",
     "from",
     "until",
+    "stretches",
     "calibrated_from",
     "channel_names",
     "tank_names",
@@ -56,9 +57,14 @@ def show(version: Version, json: JsonFlag = False) -> None:
         print_json(facts)
         return
     excluded = facts.pop("excluded", [])
+    stretches = facts.pop("stretches", [])
     rows = [(name.replace("_", " "), _cell(value)) for name, value in facts.items()]
     print_table(("what", "is"), rows, empty="")
     OUTPUT.print()
+    if len(stretches) > 1:
+        spans = [[one["from"], one["until"]] for one in stretches]
+        print_table(("learned from", "until"), spans, empty="")
+        OUTPUT.print()
     columns = ("tank", "start", "end", "why")
     listed = [[one[column] for column in columns] for one in excluded]
     print_table(columns, listed, empty="nothing was left out of its training")

@@ -202,6 +202,7 @@ class LSTMAutoencoder(Detector):
             window=self.window,
             count=count,
             seed=self.random_state,
+            seams=self.seams,
         )
 
     def _errors_of(self, drawn: Sequence[Drawn]) -> tuple[Floats, Mask]:

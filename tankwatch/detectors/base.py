@@ -51,6 +51,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     merge_gap: int
     calibration_share: float
 
+    # Steps at which the history given to `fit` goes on at another time; before each is a hole in
+    # which a memory begins anew.  Set by whoever fits; not a parameter of the estimator.
+    seams: Sequence[int] = ()
+
     left_out_: tuple[LeftOut, ...] = ()
 
     @property

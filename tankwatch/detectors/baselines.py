@@ -86,7 +86,8 @@ class PCABaseline(WindowedBaseline):
 
     def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
         early = slice(0, held_out.start)
-        tank, start = np.nonzero(window_validity(mask[:, early], self.window))
+        valid = window_validity(mask[:, early], self.window, seams=self.seams)
+        tank, start = np.nonzero(valid)
         filled = hold_fill(scaled[:, early], mask[:, early])
         flat = sliding_windows(filled, self.window)[tank, start].reshape(tank.size, -1)
         # A few wild values must not turn the components; they are what is looked for.
@@ -148,7 +149,8 @@ class IsolationForestBaseline(WindowedBaseline):
 
     def _learn(self, scaled: Floats, mask: Mask, held_out: slice) -> None:
         early = slice(0, held_out.start)
-        tank, start = np.nonzero(window_validity(mask[:, early], self.window))
+        valid = window_validity(mask[:, early], self.window, seams=self.seams)
+        tank, start = np.nonzero(valid)
         filled = hold_fill(scaled[:, early], mask[:, early])
         drawn = np.random.default_rng(0).permutation(tank.size)[:_FOREST_WINDOWS]
         windows = sliding_windows(filled, self.window)[tank[drawn], start[drawn]]

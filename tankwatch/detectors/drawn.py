@@ -1,5 +1,6 @@
 """Windows that are drawn from a history for each network, and where they were."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,7 @@ def draw(
     window: int,
     count: int,
     seed: int,
+    seams: Sequence[int] = (),
 ) -> list[Drawn]:
     """Return at most `count` windows of a part of the time for each network.
 
@@ -46,12 +48,14 @@ def draw(
         window: steps in a window.
         count: most windows of a network.
         seed: equal seeds draw equal windows.
+        seams: steps at which the block goes on at another time.
 
     Raises:
         TrainingError: a network has no window that is known well enough.
     """
     known = mask[:, part]
-    valid = window_validity(known, window)
+    within = [seam - part.start for seam in seams]
+    valid = window_validity(known, window, seams=within)
     values = sliding_windows(hold_fill(scaled[:, part], known), window)
     seen = sliding_windows(known, window)
     found = []

@@ -51,12 +51,14 @@ class FusedDetector(ForecastingDetector):
         super()._learn(scaled, mask, held_out)
         filled = hold_fill(scaled, mask).astype(np.float64)
         everything = np.ones(scaled.shape[1], dtype=bool)
-        self._lessons = LevelLesson(filled, mask, self.groups_), DwellLesson(filled, mask)
+        settled = self._settled(mask)
+        site = LevelLesson(filled, settled, self.groups_, self.seams)
+        self._lessons = site, DwellLesson(filled, mask)
         level, dwell = self._lessons
         self.level_ = level.learn(everything)
         channels = dwell.passing
         self.stays_ = Stays(channels, dwell.learn(everything, channels))
-        self.joint_ = learn_joint(filled, mask, everything, seed=self.random_state)
+        self.joint_ = learn_joint(filled, settled, everything, seed=self.random_state)
 
     def _calibrate(self, view: View, scaled: Floats, mask: Mask, held_out: slice) -> None:
         """Set thresholds and fusion by the whole history, each fold seen by what learned elsewhere.
@@ -66,6 +68,7 @@ class FusedDetector(ForecastingDetector):
         """
         filled = hold_fill(scaled, mask).astype(np.float64)
         steps, places = scaled.shape[1], np.arange(scaled.shape[0])
+        settled = self._settled(mask)
         level, dwell = self._lessons
         del self._lessons
         kinds = cross_fitted(level.learn, level.distances, steps)
@@ -81,7 +84,7 @@ class FusedDetector(ForecastingDetector):
         channels = scaled.shape[2]
         memory: Memory = {"joint": np.full((len(places), LAGS - 1, channels), np.nan)}
         together = cross_fitted(
-            lambda learned: learn_joint(filled, mask, learned, seed=self.random_state),
+            lambda learned: learn_joint(filled, settled, learned, seed=self.random_state),
             lambda joint: joint.see(filled, places, dict(memory))[0],
             steps,
             purge=LAGS,

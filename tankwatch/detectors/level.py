@@ -1,8 +1,9 @@
 """Where a channel stands, beside where it ever stood, and beside where its siblings stand."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -128,14 +129,22 @@ class LevelLesson:
         held: float64 (tanks, steps, channels), scaled, held where unknown.
         mask: bool, same shape.
         groups: int64 (tanks,), site of each tank.
+        seams: steps at which the history goes on at another time, and all means begin anew.
     """
 
-    def __init__(self, held: Doubles, mask: Mask, groups: NDArray[np.int64]) -> None:
-        tanks, _, channels = held.shape
-        memory: Memory = {"site": np.full((tanks, 1 + len(SITE_SPANS), channels), np.nan)}
+    def __init__(
+        self, held: Doubles, mask: Mask, groups: NDArray[np.int64], seams: Sequence[int] = ()
+    ) -> None:
+        tanks, steps, channels = held.shape
         self._held, self._mask, self._groups = held, mask, groups
-        self._basis = np.nan_to_num(site_basis(held, mask, groups, memory))
-        self._smooth = ewma(held, SPAN, np.full((tanks, channels), np.nan))
+        self._basis = np.empty((*held.shape, 2 + len(SITE_SPANS)))
+        self._smooth = np.empty(held.shape)
+        for first, last in pairwise((0, *seams, steps)):
+            part = slice(first, last)
+            memory: Memory = {"site": np.full((tanks, 1 + len(SITE_SPANS), channels), np.nan)}
+            basis = site_basis(held[:, part], mask[:, part], groups, memory)
+            self._basis[:, part] = np.nan_to_num(basis)
+            self._smooth[:, part] = ewma(held[:, part], SPAN, np.full((tanks, channels), np.nan))
         self._has_site = np.array([(groups == own).sum() >= FEWEST_SIBLINGS for own in groups])
 
     def learn(self, learned: NDArray[np.bool_]) -> Level:

@@ -79,7 +79,7 @@ class StreamingDetector(Detector):
         self.scaling_ = fit_scaling(values[:, early], known[:, early])
         scaled = apply_scaling(values, self.scaling_)
         self._learn(scaled, known, late)
-        view = self._view(scaled, known, np.arange(tanks))
+        view = self._view_of_history(scaled, known)
         self._calibrate(view, scaled, known, late)
         seen = view.expected[:, late]
         self.band_ = expected_half_width(scaled[:, late], known[:, late], seen)
@@ -143,6 +143,23 @@ class StreamingDetector(Detector):
             memory["last"] = np.where(never, np.nan, held[:, -1])
         memory["silent"] = silent[:, -1:].astype(np.float64)
         return _joined(views)
+
+    def _view_of_history(self, scaled: Floats, mask: Mask) -> View:
+        """Return the view of a history, each of its stretches seen from nothing."""
+        places = np.arange(len(scaled))
+        borders = pairwise((0, *self.seams, scaled.shape[1]))
+        parts = [slice(first, last) for first, last in borders]
+        views = [self._view(scaled[:, part], mask[:, part], places) for part in parts]
+        return views[0] if len(views) == 1 else _joined(views)
+
+    def _settled(self, mask: Mask) -> Mask:
+        """Return `mask` without the steps after a seam that are not judged either."""
+        if not self.seams:
+            return mask
+        settled = mask.copy()
+        for seam in self.seams:
+            settled[:, seam : seam + WARM_STEPS] = False
+        return settled
 
     def _forget(self, memory: Memory, rows: NDArray[np.bool_]) -> None:
         if rows.any():

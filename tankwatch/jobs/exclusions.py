@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
 from tankwatch.core.stretches import Stretch, Why
+from tankwatch.core.timeline import Timeline
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.detectors.view import LeftOut
 from tankwatch.jobs.scoring import Plan, channel_rules, limits_of
@@ -105,17 +106,15 @@ def list_excluded(
     )
 
 
-def name_left_out(block: Block, left_out: Iterable[LeftOut]) -> tuple[Excluded, ...]:
+def name_left_out(
+    tanks: Sequence[str], timeline: Timeline, left_out: Iterable[LeftOut]
+) -> tuple[Excluded, ...]:
     """Return the stretches that a detector chose not to learn from, by the tanks' names."""
-    return tuple(
-        Excluded(
-            block.tanks[one.tank],
-            from_ms(block.start_ms + one.first * block.step_ms).isoformat(),
-            from_ms(block.start_ms + one.last * block.step_ms).isoformat(),
-            one.why,
-        )
-        for one in left_out
-    )
+    found = []
+    for one in left_out:
+        start, end = (from_ms(ms).isoformat() for ms in timeline.span_ms(one.first, one.last))
+        found.append(Excluded(tanks[one.tank], start, end, one.why))
+    return tuple(found)
 
 
 def _steps(block: Block, one: Stretch) -> slice:

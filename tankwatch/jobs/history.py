@@ -8,12 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.block import Block, Grid
-from tankwatch.core.stretches import Why
+from tankwatch.core.stretches import Stretch
+from tankwatch.core.timeline import Timeline
 from tankwatch.core.times import from_ms, to_ms
+from tankwatch.detectors.silence import RESET_STEPS
+from tankwatch.detectors.streaming import WARM_STEPS
 from tankwatch.errors import ModelError
-from tankwatch.jobs.context import LOG, Context, load_block
+from tankwatch.jobs.context import Context, load_block
 from tankwatch.jobs.exclusions import Excluded, Mask, exclude, list_excluded
+from tankwatch.jobs.sampling import Sampling, sample
 from tankwatch.jobs.scoring import Plan, load_plant
+from tankwatch.settings import Settings
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
 from tankwatch.store.operators import load_stretches
@@ -25,13 +30,22 @@ _CELLS_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A block to learn from, without what must not be learned, and the list of that."""
+    """A block to learn from, without what must not be learned, and the list of that.
+
+    `timeline` tells which time each step of the block is.
+    """
 
     block: Block
+    timeline: Timeline
     tanks: tuple[Tank, ...]
     channels: tuple[Channel, ...]
     left_out: tuple[str, ...]
     excluded: tuple[Excluded, ...]
+
+    @property
+    def newest(self) -> Block:
+        """Return the newest part of the block, which is one stretch of time."""
+        return self.block.between(self.timeline.places[-1].start, self.block.steps)
 
 
 def load_history(context: Context, *, until: datetime | None) -> History:
@@ -39,12 +53,12 @@ def load_history(context: Context, *, until: datetime | None) -> History:
 
     It is one block, 9 bytes for each tank, step and channel, twice while it is put together; a few
     tanks at a time are read and cleaned, which takes 180 bytes.  However many tanks and years there
-    are, it holds no more than `train.most_values`: of a longer history the newest part.
+    are, it holds no more than `train.most_values`: of a longer history the newest part and
+    stretches of the time before it, and nothing else is read.
 
     Raises:
         ModelError: no tank has.
     """
-    settings = context.settings
     with reading(context.engine) as connection:
         marks = {mark.tank_id: mark for mark in load_watermarks(connection)}
         known = load_stretches(connection)
@@ -54,31 +68,37 @@ def load_history(context: Context, *, until: datetime | None) -> History:
         raise ModelError(message)
     tanks = [tank for key, tank in plan.tanks.items() if key in marks]
     grid = _grid(context, marks.values(), until=until)
-    grid = shorten(grid, len(tanks) * len(plan.channels), settings.train.most_values)
-    at_once = max(_CELLS_AT_ONCE // max(grid.steps * len(plan.channels), 1), 1)
-    parts = []
-    for first in range(0, len(tanks), at_once):
-        group = tanks[first : first + at_once]
-        block = load_block(context, group, plan.channels, grid)
-        left_out = exclude(block, group, plan=plan, settings=settings, known=known, marks=marks)
-        parts.append(_clean(block, left_out, merge_gap=settings.detect.merge_gap_steps))
-    return _together(context, plan, tanks, grid, parts)
-
-
-def shorten(grid: Grid, values_a_step: int, most_values: int) -> Grid:
-    """Return the newest part of `grid` that holds no more than `most_values`."""
-    steps = min(grid.steps, most_values // max(values_a_step, 1))
-    if steps < grid.steps:
-        days = steps * grid.step_s / 86_400
-        LOG.info("history shortened to train.most_values", days=round(days, 1))
-    return Grid(grid.end_ms - steps * grid.step_s * 1000, steps, grid.step_s)
+    timeline = sample(grid, _sampling(context.settings, len(tanks) * len(plan.channels)))
+    facts = _Facts(plan, known, marks)
+    return _chosen(context, facts, tanks, _read(context, facts, tanks, timeline))
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Facts:
+    """What is known of the plant beside its readings."""
+
+    plan: Plan
+    known: Sequence[Stretch]
+    marks: Mapping[int, Watermark]
+
+
+@dataclass(frozen=True, slots=True)
+class _Clean:
+    """Values and mask of every tank and channel, and what was left out of them."""
+
+    timeline: Timeline
     values: NDArray[np.float64]
-    mask: NDArray[np.bool_]
+    mask: Mask
     excluded: tuple[Excluded, ...]
+
+
+def _sampling(settings: Settings, values_a_step: int) -> Sampling:
+    return Sampling(
+        most_steps=settings.train.most_values // max(values_a_step, 1),
+        late_share=settings.train.calibration_share,
+        hole=max(RESET_STEPS + WARM_STEPS, settings.model.window),
+        seed=settings.model.seed,
+    )
 
 
 def _grid(context: Context, marks: Collection[Watermark], *, until: datetime | None) -> Grid:
@@ -92,37 +112,59 @@ def _grid(context: Context, marks: Collection[Watermark], *, until: datetime | N
     return Grid(start_ms, max((end_ms - start_ms) // context.step_ms, 0), step_s)
 
 
-def _clean(block: Block, left_out: Mapping[Why, Mask], *, merge_gap: int) -> _Part:
-    mask = block.mask.copy()
-    for part in left_out.values():
-        mask &= ~part
-    excluded = list_excluded(block, left_out, merge_gap=merge_gap)
-    return _Part(np.where(mask, block.values, np.nan), mask, excluded)
+def _read(context: Context, facts: _Facts, tanks: Sequence[Tank], timeline: Timeline) -> _Clean:
+    """Return the readings of each stretch in its place, a few tanks at a time."""
+    settings, channels = context.settings, facts.plan.channels
+    values = np.full((len(tanks), timeline.steps, len(channels)), np.nan)
+    mask = np.zeros(values.shape, dtype=bool)
+    excluded: list[Excluded] = []
+    for grid, place in zip(timeline.grids, timeline.places, strict=True):
+        at_once = max(_CELLS_AT_ONCE // max(grid.steps * len(channels), 1), 1)
+        for first in range(0, len(tanks), at_once):
+            rows = slice(first, first + at_once)
+            group = tanks[rows]
+            # Each stretch is cleaned in its own time, which is where stretches to leave out lie.
+            block = load_block(context, group, channels, grid)
+            left_out = exclude(
+                block,
+                group,
+                plan=facts.plan,
+                settings=settings,
+                known=facts.known,
+                marks=facts.marks,
+            )
+            clean = block.mask.copy()
+            for part in left_out.values():
+                clean &= ~part
+            mask[rows, place] = clean
+            values[rows, place] = np.where(clean, block.values, np.nan)
+            merge_gap = settings.detect.merge_gap_steps
+            excluded += list_excluded(block, left_out, merge_gap=merge_gap)
+    return _Clean(timeline, values, mask, tuple(excluded))
 
 
-def _together(
-    context: Context, plan: Plan, tanks: Sequence[Tank], grid: Grid, parts: Sequence[_Part]
-) -> History:
+def _chosen(context: Context, facts: _Facts, tanks: Sequence[Tank], clean: _Clean) -> History:
     """Return the tanks that have enough clean steps, with the channels that any of them has."""
-    least = context.settings.train.min_steps
-    counts = np.concatenate([part.mask.any(axis=2).sum(axis=1) for part in parts])
-    enough = [int(count) >= least for count in counts]
-    if not any(enough):
+    least, timeline = context.settings.train.min_steps, clean.timeline
+    counts = clean.mask.any(axis=2).sum(axis=1)
+    enough = counts >= least
+    if not enough.any():
         message = (
-            f"no tank has {least} clean steps before {from_ms(grid.end_ms)} "
+            f"no tank has {least} clean steps before {from_ms(timeline.newest.end_ms)} "
             f"(the most is {counts.max()}): bring in more history, or lower train.min_steps"
         )
         raise ModelError(message)
-    mask = np.concatenate([part.mask for part in parts])[enough]
-    used: Mask = np.any(mask, axis=(0, 1))
-    values = np.concatenate([part.values for part in parts])[enough][:, :, used]
-    channels = tuple(c for c, is_used in zip(plan.channels, used.tolist(), strict=True) if is_used)
+    used = np.any(clean.mask[enough], axis=(0, 1))
+    channels = tuple(facts.plan.channels[at] for at in np.flatnonzero(used).tolist())
     kept = tuple(tank for tank, has in zip(tanks, enough, strict=True) if has)
     names = tuple(tank.name for tank in kept), tuple(channel.name for channel in channels)
+    step_s = timeline.newest.step_s
+    at = np.ix_(enough, np.ones(timeline.steps, dtype=bool), used)
     return History(
-        block=Block(*names, grid.start_ms, grid.step_s, values, mask[:, :, used]),
+        block=Block(*names, timeline.start_ms, step_s, clean.values[at], clean.mask[at]),
+        timeline=timeline,
         tanks=kept,
         channels=channels,
         left_out=tuple(t.name for t, has in zip(tanks, enough, strict=True) if not has),
-        excluded=tuple(one for part in parts for one in part.excluded),
+        excluded=clean.excluded,
     )

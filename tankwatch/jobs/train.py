@@ -70,8 +70,8 @@ def train(
 ) -> TrainResult:
     """Train `detector` on readings before `until` (default: all), store it, promote it if better.
 
-    The whole history is one block in memory: 9 bytes for each tank, step and channel, twice while
-    it is put together, and what the detector's `fit` makes of it beside that.
+    The history is one block in memory, of `train.most_values` at most: 9 bytes for each tank, step
+    and channel, twice while it is put together, and what the detector's `fit` makes of it.
 
     Raises:
         ModelError: there is no history to train on.
@@ -122,6 +122,7 @@ def _fit(built: Detector, history: History) -> Detector:
     """Return the fitted detector; tanks of one site are siblings."""
     sites = sorted({tank.site for tank in history.tanks})
     groups = [sites.index(tank.site) for tank in history.tanks]
+    built.seams = history.timeline.seams
     return built.fit(history.block.values, history.block.mask, groups=groups)
 
 
@@ -173,7 +174,8 @@ def _store(
 
 def _newcomer(context: Context, history: History) -> dict[str, Any] | None:
     """Return what the fleet tells of a tank that is too new for it; None if that is too little."""
-    settings, block = context.settings, history.block
+    # A tank that is taken for new must not meet another season in the middle of its first days.
+    settings, block = context.settings, history.newest
     detect = settings.detect
     budget = AlarmBudget(
         settings.train.false_alarms_per_tank_month,
@@ -190,14 +192,15 @@ def _artefact(
 ) -> Artefact:
     block = history.block
     late = held_out_block(fitted, history)
-    excluded = (*history.excluded, *name_left_out(block, fitted.left_out_))
+    excluded = (*history.excluded, *name_left_out(block.tanks, history.timeline, fitted.left_out_))
     thin = max(decorrelation_steps(score), 1)
     manifest = fitted.to_manifest() | {
         "tank_names": list(block.tanks),
         "channel_names": list(block.channels),
         "channel_units": [channel.unit for channel in history.channels],
-        "from": from_ms(block.start_ms).isoformat(),
+        "from": from_ms(history.timeline.first_ms).isoformat(),
         "until": from_ms(block.start_ms + block.steps * block.step_ms).isoformat(),
+        "stretches": history.timeline.to_json(),
         "left_out_tanks": list(history.left_out),
         "sensor_norms": learn_norms(block).to_json(),
         "usual_range": learn_usual(block.values, block.mask).to_json(),
@@ -214,8 +217,10 @@ def _artefact(
 def _facts(fitted: Detector, history: History, *, now: datetime) -> TrainingFacts:
     window = fitted.least_steps
     early = split_time(history.block.steps, fitted.calibration_share, window=window)[0]
-    valid = int(window_validity(history.block.mask[:, early], window).sum())
-    possible = len(history.tanks) * (early.stop - early.start - window + 1)
+    timeline = history.timeline
+    known = window_validity(history.block.mask[:, early], window, seams=timeline.seams)
+    valid = int(known.sum())
+    possible = len(history.tanks) * timeline.windows(window, until=early.stop)
     return TrainingFacts(
         trained_at=now,
         tanks=len(history.tanks),

@@ -1,5 +1,6 @@
 """Blocks to windows and pairs; splits in time that no window straddles."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,21 +49,26 @@ def look_back_pairs(series: NDArray[Any], look_back: int) -> tuple[NDArray[Any],
 
 
 def window_validity(
-    mask: NDArray[np.bool_], window: int, *, min_share: float = 0.8
+    mask: NDArray[np.bool_], window: int, *, min_share: float = 0.8, seams: Sequence[int] = ()
 ) -> NDArray[np.bool_]:
     """Return which windows are known well enough, bool (tanks, steps - window + 1).
 
     A window counts if at least one channel is known in its last step, and if of that channel at
-    least `min_share` of the steps are known.
+    least `min_share` of the steps are known.  None counts that begins before a seam and ends
+    after it.
 
     Args:
         mask: bool (tanks, steps, channels).
         window: steps in a window.
         min_share: least share of known steps.
+        seams: steps at which the block goes on at another time.
     """
     known = sliding_windows(mask, window).sum(axis=2)
     enough = (known >= min_share * window) & mask[:, window - 1 :]
-    return np.asarray(enough.any(axis=-1))
+    valid = np.asarray(enough.any(axis=-1))
+    for seam in seams:
+        valid[:, max(seam - window + 1, 0) : max(seam, 0)] = False
+    return valid
 
 
 def split_time(steps: int, share: float, *, window: int) -> tuple[slice, slice]:
