@@ -86,3 +86,21 @@ def test_a_shadow_can_be_ended_and_the_champion_cannot_be_one(plant: Path) -> No
     run(plant, "models", "shadow", "1", "--stop")
     assert "nothing is in shadow" in run(plant, "models", "compare").stdout
     assert "already" in run(plant, "models", "shadow", "2", code=2).stderr
+
+
+def test_show_lists_the_stretches_of_a_history_that_is_too_long(tmp_path: Path) -> None:
+    settings = "[grid]\nstep_s = 10\n[train]\nmost_values = 100000\n"
+    (tmp_path / "tankwatch.toml").write_text(SETTINGS + settings)
+    run(tmp_path, "init")
+    moments = np.datetime64("2026-01-01T00:00:00") + 10 * np.arange(110_000).astype("m8[s]")
+    values = 1.0 + 0.02 * np.random.default_rng(0).normal(size=moments.size)
+    lines = [f"T1,{at}Z,{value:.4f}" for at, value in zip(moments, values, strict=True)]
+    run(tmp_path, "ingest", "-", stdin="\n".join(["tank,timestamp,pressure", *lines]))
+    run(tmp_path, "train")
+    stretches = run_json(tmp_path, "models", "show", "1")["stretches"]
+    assert len(stretches) == 3
+    newest = stretches[-1]
+    assert newest["until"] == str(moments[-1]) + "+00:00"
+    text = run(tmp_path, "models", "show", "1").stdout
+    assert "learned from" in text
+    assert all(one["from"] in text for one in stretches)

@@ -212,20 +212,6 @@ def judged(level: Level, values: Doubles, places: NDArray[np.int64]) -> Doubles:
     return level.see(values, np.ones(values.shape, dtype=bool), places, memory)[0]
 
 
-def test_a_history_of_stretches_is_seen_stretch_by_stretch() -> None:
-    winter, summer = weather(8, 1500), weather(8, 1500)[:, ::-1] + np.array([0.0, 20.0])
-    values = np.concatenate([winter, summer], axis=1)
-    mask, groups = np.ones(values.shape, dtype=bool), np.zeros(8, np.int64)
-    seamed = LevelLesson(values, mask, groups, seams=(1500,))
-    level = seamed.learn(everything(values))
-    alone = [
-        LevelLesson(part, mask[:, :1500], groups).distances(level) for part in (winter, summer)
-    ]
-    np.testing.assert_array_equal(seamed.distances(level), np.concatenate(alone, axis=1))
-    untold = LevelLesson(values, mask, groups).distances(level)
-    assert np.abs(untold - seamed.distances(level))[:, 1500:].max() > 0.2
-
-
 def test_few_siblings_are_no_site() -> None:
     values = weather(4, 300)
     mask = np.ones(values.shape, dtype=bool)
