@@ -131,7 +131,7 @@ def test_any_order_of_arrival_ends_like_the_readings_in_order(
 
 def test_the_day_has_something_to_find(farm: Farm, sorted_run: dict[str, Any]) -> None:
     symptoms = {row[6] for row in sorted_run["incidents"]}
-    assert {"stale", "flat_line", "above_limit", "below_expected"} <= symptoms
+    assert {"stale", "flat_line", "above_limit", "step"} <= symptoms
     assert len(sorted_run["under way"]) == 1
     context = farm()
     primary = load_plan(context.engine, context.settings).primary
