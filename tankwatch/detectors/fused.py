@@ -179,11 +179,12 @@ class FusedDetector(ForecastingDetector):
         }
 
     def _relearn(self, learned: dict[str, Any]) -> None:
+        # First, since what an older version learned has none: it is refused by that name.
+        self.fusion_ = Fusion.from_json(learned["fusion"])
         super()._relearn(learned)
         self.level_ = Level.from_json(learned["level"])
         self.joint_ = Joint.from_json(learned["joint"])
         self.stays_ = Stays.from_json(learned["stays"])
-        self.fusion_ = Fusion.from_json(learned["fusion"])
 
 
 def _flat(stay: Doubles) -> Doubles:

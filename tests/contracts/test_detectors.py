@@ -267,6 +267,9 @@ def test_detectors_are_built_from_settings_and_unknown_ones_refused() -> None:
     old = {name: value for name, value in _LEARNED.items() if name != "growth"}
     with pytest.raises(ModelError, match="of another version of tankwatch, it has no 'growth'"):
         restore_detector("autoencoder", {**manifest, "parameters": {}, "learned": old}, b"")
+    of_four_views = {"stays": [[{"width": 0.1, "lowest": 0, "longest": [5.0]}]]}
+    with pytest.raises(ModelError, match="it has no 'fusion'"):
+        restore_detector("fused", {**manifest, "parameters": {}, "learned": of_four_views}, b"")
 
 
 _LEARNED = {
