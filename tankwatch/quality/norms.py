@@ -14,7 +14,7 @@ from tankwatch.quality.stuck import equal_runs
 
 Norm = NDArray[np.float64]
 
-LEAST_HISTORY = 1440  # steps with a reading from which noise and chatter are learned
+LEAST_HISTORY = 1200  # steps with a reading from which noise and chatter are learned: most of a day
 # One bad tank in the history must not make a rule deaf for it: no tank is granted more than this,
 # beside the middle of the fleet.
 _MOST_OF_FLEET = {"noisiest": 1.5, "flip": 3.0}
@@ -24,7 +24,7 @@ _MOST_OF_FLEET = {"noisiest": 1.5, "flip": 3.0}
 class SensorNorms:
     """What is usual; each norm is float64 (tanks, channels), NaN where nothing is known.
 
-    Noise and to and fro are known from a day of readings at one a minute, 1,440 steps.
+    Noise and to and fro are known from 1,200 readings on, most of a day at one a minute.
 
     Attributes:
         longest: most steps in a row with one and the same reading.
