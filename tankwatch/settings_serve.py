@@ -12,6 +12,9 @@ class Serve(Section):
 
     host: str = setting("127.0.0.1", "Address to listen at; 0.0.0.0 for every network.")
     port: int = setting(8321, "Port to listen at; 0 for any that is free.", ge=0, le=65_535)
+    base_url: str = setting(
+        "", "Address of the page as operators reach it; mails have buttons where it is set."
+    )
     tls_certificate: str = setting("", "PEM file with the certificate chain; empty for no TLS.")
     tls_key: str = setting("", "PEM file with the certificate's private key.")
     page_password: SecretStr = setting(

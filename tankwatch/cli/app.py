@@ -65,6 +65,7 @@ MODULES = {
     "ack": "incidents",
     "close": "incidents",
     "label": "incidents",
+    "operator": "operators",
     "backtest": "backtest",
     "forecast": "forecast",
     "simulate": "simulate",

@@ -1,5 +1,6 @@
 """What every command needs: settings, database, tables and JSON."""
 
+import getpass
 import json
 import logging
 import sys
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tankwatch import clock
+from tankwatch.core.actor import Actor, Via
 from tankwatch.core.times import iso, parse_time
 from tankwatch.jobs.context import Context
 from tankwatch.settings import Settings
@@ -96,6 +98,11 @@ def configure_logging(loaded: Settings) -> None:
 def present(as_of: str) -> datetime:
     """Return the time that `as_of` names, else the clock's."""
     return parse_time(as_of) if as_of else clock.now()
+
+
+def actor(by: str) -> Actor:
+    """Return who gives the command: the one named, else whose account runs it."""
+    return Actor(by or getpass.getuser(), Via.COMMAND)
 
 
 def print_json(value: Any) -> None:

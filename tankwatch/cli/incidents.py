@@ -1,24 +1,18 @@
 """incidents, ack, label and close: the operator's verbs."""
 
-import getpass
 from typing import Annotated, Any
 
 import typer
 
 from tankwatch import clock
-from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
+from tankwatch.cli.common import OUTPUT, JsonFlag, actor, opened, print_json, print_table
 from tankwatch.core.feedback import tank_factors
-from tankwatch.core.lifecycle import IncidentEvent
+from tankwatch.core.incident import IncidentState
 from tankwatch.errors import UsageError
+from tankwatch.store import acts
 from tankwatch.store.engine import reading, writing
-from tankwatch.store.incidents import StoredIncident, apply_event, load_incidents
-from tankwatch.store.operators import (
-    NOT_A_FAULT,
-    REAL_FAULT,
-    load_labelled_alarms,
-    store_label,
-)
-from tankwatch.store.runs import write_audit
+from tankwatch.store.incidents import StoredIncident, load_incidents
+from tankwatch.store.operators import REAL_FAULT, load_labelled_alarms
 from tankwatch.store.transitions import load_transitions
 
 Number = Annotated[int, typer.Argument(help="Number of the incident.")]
@@ -76,7 +70,9 @@ def incidents(
 
 def ack(number: Number, by: By = "", json: JsonFlag = False) -> None:
     """Acknowledge an incident: somebody has seen it."""
-    _move(number, IncidentEvent.ACKNOWLEDGE, by=by, reason="acknowledged", json=json)
+    with opened() as context, writing(context.engine) as connection:
+        state = acts.acknowledge(connection, number, by=actor(by), at=clock.now())
+    _print_state(number, state, json=json)
 
 
 def close(
@@ -86,7 +82,9 @@ def close(
     json: JsonFlag = False,
 ) -> None:
     """Close an incident by hand."""
-    _move(number, IncidentEvent.CLOSE, by=by, reason=reason, json=json)
+    with opened() as context, writing(context.engine) as connection:
+        state = acts.close(connection, number, by=actor(by), at=clock.now(), reason=reason)
+    _print_state(number, state, json=json)
 
 
 def label(
@@ -98,20 +96,9 @@ def label(
 ) -> None:
     """Say what an incident really was; training and the tank's threshold learn from it."""
     verdict = REAL_FAULT if verdict == "real" else verdict
-    if verdict not in {NOT_A_FAULT, REAL_FAULT}:
-        message = f"{verdict!r} is no verdict: say {NOT_A_FAULT} or {REAL_FAULT}"
-        raise UsageError(message)
-    who, now = by or getpass.getuser(), clock.now()
+    now = clock.now()
     with opened() as context, writing(context.engine) as connection:
-        store_label(connection, number, verdict=verdict, cause=cause, by=who, at=now)
-        write_audit(
-            connection,
-            at=now,
-            actor=who,
-            action="label",
-            subject=f"incident {number}",
-            detail=f"{verdict} {cause}".strip(),
-        )
+        acts.label(connection, number, verdict=verdict, by=actor(by), at=now, cause=cause)
         tank_id = load_incidents(connection, ids=[number])[0].tank_id
         factor = tank_factors(load_labelled_alarms(connection), now).get(tank_id, 1.0)
     if json:
@@ -121,18 +108,7 @@ def label(
         OUTPUT.print(f"incident {number}: {verdict}{raised if factor > 1 else ''}")
 
 
-def _move(number: int, event: IncidentEvent, *, by: str, reason: str, json: bool) -> None:
-    who, now = by or getpass.getuser(), clock.now()
-    with opened() as context, writing(context.engine) as connection:
-        state = apply_event(connection, number, event, at=now, actor=who, reason=reason)
-        write_audit(
-            connection,
-            at=now,
-            actor=who,
-            action=event.value,
-            subject=f"incident {number}",
-            detail=reason,
-        )
+def _print_state(number: int, state: IncidentState, *, json: bool) -> None:
     if json:
         print_json({"incident": number, "state": state})
     else:

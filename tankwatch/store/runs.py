@@ -57,6 +57,8 @@ class AuditRow(Base):
     action: Mapped[str] = mapped_column(String(60))
     subject: Mapped[str] = mapped_column(String(200))
     detail: Mapped[str] = mapped_column(Text)
+    via: Mapped[str] = mapped_column(String(12), server_default="")
+    address: Mapped[str] = mapped_column(String(60), server_default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +156,24 @@ def delete_audit_before(connection: Connection, moment: datetime) -> int:
 
 
 def write_audit(
-    connection: Connection, *, at: datetime, actor: str, action: str, subject: str, detail: str = ""
+    connection: Connection,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    detail: str = "",
+    via: str = "",
+    address: str = "",
 ) -> None:
     """Add a line to the audit trail."""
-    row = {"at": at, "actor": actor, "action": action, "subject": subject, "detail": detail}
+    row = {
+        "at": at,
+        "actor": actor,
+        "action": action,
+        "subject": subject,
+        "detail": detail,
+        "via": via,
+        "address": address,
+    }
     connection.execute(insert(AuditRow).values(row))
