@@ -216,6 +216,7 @@ class Mail(Section):
     attempts: int = _setting(8, "Tries before a message is given up.", ge=1, le=1000)
     retry_base_s: float = _setting(30.0, "First pause between tries; it doubles.", unit="s", gt=0)
     retry_cap_s: float = _setting(3600.0, "Longest pause between tries.", unit="s", gt=0)
+    links_valid_h: float = _setting(72.0, "How long buttons act.", unit="h", gt=0, le=8760)
 
 
 class Schedule(Section):

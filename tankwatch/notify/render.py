@@ -20,7 +20,9 @@ from tankwatch.core.incident import Evidence, MessageKind, Notice
 from tankwatch.errors import UsageError
 from tankwatch.notify import wording
 from tankwatch.notify.advice import check_first
+from tankwatch.notify.buttons import Buttons, buttons_of
 from tankwatch.notify.facts import Fact, ReadingLine, incident_facts, reading_lines
+from tankwatch.notify.links import ActionLink
 from tankwatch.notify.plot import plot_incident
 from tankwatch.notify.sentences import headline, what_and_why
 
@@ -53,6 +55,7 @@ class MailView:
     picture_cid: str
     picture_width: int
     link: str
+    buttons: Buttons
     uid: str
     time_zone: str
 
@@ -65,6 +68,7 @@ def render_mail(
     recipients: Sequence[str],
     time_zone: str,
     base_url: str | None = None,
+    actions: Sequence[ActionLink] = (),
 ) -> EmailMessage:
     """Return the mail of `notice`: plain text, and HTML with the picture inside.
 
@@ -77,11 +81,12 @@ def render_mail(
         recipients: addresses of the To header.
         time_zone: IANA zone in which times are shown.
         base_url: address of the web page; the mail links to its incident if there is one.
+        actions: buttons of the one operator whom it goes to.
 
     Raises:
         UsageError: an address, the Message-ID or the zone is not usable.
     """
-    view = _view(notice, evidence, time_zone, base_url)
+    view = _view(notice, evidence, time_zone, base_url, actions)
     folder = notice.kind.value
     text = fill(f"{folder}/body.txt.j2", view)
     html = css_inline.inline(
@@ -102,7 +107,13 @@ def render_mail(
     return message
 
 
-def _view(notice: Notice, evidence: Evidence, time_zone: str, base_url: str | None) -> MailView:
+def _view(
+    notice: Notice,
+    evidence: Evidence,
+    time_zone: str,
+    base_url: str | None,
+    actions: Sequence[ActionLink],
+) -> MailView:
     incident = notice.incident
     zone = wording.zone_of(time_zone)
     units = dict(zip(evidence.channels, evidence.units, strict=True))
@@ -118,6 +129,7 @@ def _view(notice: Notice, evidence: Evidence, time_zone: str, base_url: str | No
         picture_cid=_picture_cid(notice.message_id),
         picture_width=600,
         link=f"{base_url.rstrip('/')}/incidents/{quote(uid, safe='')}" if base_url else "",
+        buttons=buttons_of(actions, zone),
         uid=uid,
         time_zone=time_zone,
     )

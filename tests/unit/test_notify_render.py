@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tankwatch.core.actor import Role
 from tankwatch.core.incident import (
     Evidence,
     Incident,
@@ -21,8 +22,10 @@ from tankwatch.core.incident import (
     Severity,
     Symptom,
 )
+from tankwatch.core.mail_action import MailAction
 from tankwatch.core.times import to_ms
 from tankwatch.errors import UsageError
+from tankwatch.notify.links import LinkHolder, action_links
 from tankwatch.notify.render import render_mail
 
 BEGIN = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -223,3 +226,35 @@ def test_unusable_setting_is_named(changes: dict[str, Any], named: str) -> None:
 def test_message_id_with_a_line_end_is_refused() -> None:
     with pytest.raises(UsageError, match="not a Message-ID"):
         rendered(replace(ALARM, message_id="<a@b>\r\nBcc: c@d"))
+
+
+BUTTONS = action_links(
+    LinkHolder("kim", 1, Role.OPERATOR),
+    INCIDENT.uid,
+    tuple(MailAction),
+    key="k" * 48,
+    base_url="https://watch.farm.example",
+    until=QUEUED + timedelta(hours=72),
+)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/html"])
+def test_every_button_is_in_both_parts_and_is_said_to_ask(kind: str) -> None:
+    told = content(read(rendered(actions=BUTTONS)), kind)
+    for link in BUTTONS:
+        assert told.count(link.url) == 1
+        assert link.label in told
+    flat = " ".join(told.split())
+    assert "asks you to confirm; nothing happens before" in flat
+    assert "until 2026-03-05 07:00 CET: do not pass this mail on" in flat
+
+
+def test_link_of_the_text_stands_alone_on_its_line() -> None:
+    lines = content(read(rendered(actions=BUTTONS)), "text/plain").splitlines()
+    assert {link.url for link in BUTTONS} <= set(lines)
+
+
+def test_mail_to_a_plain_address_has_no_button() -> None:
+    mail = read(rendered(base_url="https://watch.farm.example"))
+    assert "/act/" not in content(mail, "text/html") + content(mail, "text/plain")
+    assert "confirm" not in content(mail, "text/html")

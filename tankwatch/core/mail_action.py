@@ -1,0 +1,46 @@
+"""What an operator can do with a link of a mail."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from tankwatch.core.incident import MessageKind
+
+
+class MailAction(StrEnum):
+    """What a link of a mail does, once it is confirmed."""
+
+    ACKNOWLEDGE = "acknowledge"
+    SHELVE_1H = "shelve_1h"
+    SHELVE_8H = "shelve_8h"
+    SHELVE_UNTIL_CLEAR = "shelve_until_clear"
+    NOT_A_FAULT = "not_a_fault"
+    REAL_FAULT = "real_fault"
+
+    @property
+    def shelved_for(self) -> timedelta | None:
+        """Return for how long it shelves; None if it does not shelve, or until all is clear."""
+        return {
+            MailAction.SHELVE_1H: timedelta(hours=1),
+            MailAction.SHELVE_8H: timedelta(hours=8),
+        }.get(self)
+
+
+BUTTON_WORDS = {
+    MailAction.ACKNOWLEDGE: "Acknowledge",
+    MailAction.SHELVE_1H: "Shelve 1 h",
+    MailAction.SHELVE_8H: "Shelve 8 h",
+    MailAction.SHELVE_UNTIL_CLEAR: "Shelve until it clears",
+    MailAction.NOT_A_FAULT: "Not a fault",
+    MailAction.REAL_FAULT: "Real fault",
+}
+
+_ANSWERS = (MailAction.ACKNOWLEDGE, MailAction.NOT_A_FAULT, MailAction.REAL_FAULT)
+
+
+def actions_of(kind: MessageKind) -> tuple[MailAction, ...]:
+    """Return what a mail of this kind offers: shelving only of what stands, nothing of a site."""
+    if kind is MessageKind.ALL_CLEAR:
+        return _ANSWERS
+    if kind.is_of_site or kind is MessageKind.WITHDRAWAL:
+        return ()
+    return tuple(MailAction)
