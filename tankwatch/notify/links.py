@@ -2,7 +2,7 @@
 
 Nothing of a link is stored: what it may do stands in it, under a signature (HMAC-SHA-256) that only
 who has the installation's key can make.  The end is part of what is signed, so that a mail which
-is sent again has the same links.  Decision 0022 says why.
+is sent again has the same links.
 """
 
 import hashlib
