@@ -19,7 +19,11 @@ class Serve(Section):
     tls_key: str = setting("", "PEM file with the certificate's private key.")
     page_password: SecretStr = setting(
         SecretStr(""),
-        "Password of the page, best from a file; empty shows the page to this machine only.",
+        "Password of the page while no operator has one, best from a file; empty shows the page to "
+        "this machine only.",
+    )
+    session_h: float = setting(
+        12.0, "How long a login of the page lasts.", unit="h", gt=0, le=24 * 31
     )
     waiting_posts: int = setting(
         32, "Posts taken in at once; one more is told to come again (429).", ge=1, le=10_000

@@ -1,5 +1,6 @@
 """operator: who may act, and who can be told."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from tankwatch import clock
 from tankwatch.cli.common import OUTPUT, JsonFlag, actor, opened, print_json, print_table
 from tankwatch.core.actor import parse_role
+from tankwatch.errors import SettingsError
 from tankwatch.store.acts import audit
 from tankwatch.store.engine import reading, writing
 from tankwatch.store.people import (
@@ -16,6 +18,7 @@ from tankwatch.store.people import (
     need_operator,
     set_active,
     set_groups,
+    set_password_hash,
 )
 
 operator = typer.Typer(help="Operators: who may act, and who is told.", no_args_is_help=True)
@@ -69,6 +72,44 @@ def list_operators(json: JsonFlag = False) -> None:
     print_table(
         columns, [_cells(one) for one in found], empty="no operators yet: `tankwatch operator add`"
     )
+
+
+@operator.command("password")
+def password(
+    name: Name,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read it from standard input: its first line.")
+    ] = False,
+    by: By = "",
+    json: JsonFlag = False,
+) -> None:
+    """Set an operator's password of the page; sessions and links of before are void."""
+    try:
+        from tankwatch.web.passwords import hash_password  # noqa: PLC0415 - an extra brings it
+    except ModuleNotFoundError as error:
+        message = "logins need the parts of the page: pip install 'tankwatch[serve]'"
+        raise SettingsError(message) from error
+    with opened() as context:
+        with reading(context.engine) as connection:
+            key = need_operator(connection, name).operator_id
+        made = hash_password(_asked(name, from_stdin=stdin))
+        with writing(context.engine) as connection:
+            set_password_hash(connection, key, made)
+            subject = f"operator {name}"
+            audit(
+                connection, actor(by), action="operator-password", subject=subject, at=clock.now()
+            )
+            changed = need_operator(connection, name)
+    if json:
+        print_json(changed)
+    else:
+        OUTPUT.print(f"operator {name} has a new password")
+
+
+def _asked(name: str, *, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt(f"New password of {name}", hide_input=True, confirmation_prompt=True))
 
 
 @operator.command("disable")

@@ -114,10 +114,16 @@ def add_operator(
 
 
 def load_operators(
-    connection: Connection, *, names: Sequence[str] | None = None, only_active: bool = False
+    connection: Connection,
+    *,
+    ids: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    only_active: bool = False,
 ) -> list[Operator]:
     """Return operators by name."""
     query = select(*OperatorRow.__table__.columns).order_by(OperatorRow.name)
+    if ids is not None:
+        query = query.where(OperatorRow.operator_id.in_(ids))
     if names is not None:
         query = query.where(OperatorRow.name.in_(names))
     if only_active:
@@ -179,6 +185,20 @@ def load_password_hash(connection: Connection, name: str) -> str | None:
     """Return the hash of the password of an active operator, None if there is none."""
     query = select(OperatorRow.password_hash).where(OperatorRow.name == name, OperatorRow.is_active)
     return connection.execute(query).scalar_one_or_none()
+
+
+def has_logins(connection: Connection) -> bool:
+    """Return whether anybody can log in: an active operator with a password."""
+    query = select(OperatorRow.operator_id).where(
+        OperatorRow.is_active, OperatorRow.password_hash.is_not(None)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def load_session_epochs(connection: Connection) -> dict[int, int]:
+    """Return the epoch that sessions and links of each active operator must be of."""
+    query = select(OperatorRow.operator_id, OperatorRow.session_epoch).where(OperatorRow.is_active)
+    return {row.operator_id: row.session_epoch for row in connection.execute(query)}
 
 
 def set_groups(connection: Connection, operator_id: int, groups: Sequence[str]) -> None:

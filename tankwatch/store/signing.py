@@ -25,17 +25,22 @@ class SecretRow(Base):
     value: Mapped[str] = mapped_column(String(120))
 
 
+def known_signing_key(connection: Connection) -> str | None:
+    """Return the key; None where nothing was signed yet."""
+    query = select(SecretRow.value).where(SecretRow.name == _NAME)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def signing_key(connection: Connection) -> str:
     """Return the key, made on its first use; the connection must be allowed to write."""
-    query = select(SecretRow.value).where(SecretRow.name == _NAME)
-    known = connection.execute(query).scalar_one_or_none()
+    known = known_signing_key(connection)
     if known is not None:
         return known
     insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     row = {"name": _NAME, "value": secrets.token_urlsafe(48)}
     # Of two programs that start at once, the second takes the key of the first.
     connection.execute(insert(SecretRow).values(row).on_conflict_do_nothing())
-    return connection.execute(query).scalar_one()
+    return connection.execute(select(SecretRow.value).where(SecretRow.name == _NAME)).scalar_one()
 
 
 def forget_signing_key(connection: Connection) -> None:

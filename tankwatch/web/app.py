@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from tankwatch import __version__
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine
-from tankwatch.web import health, pages, readings
+from tankwatch.web import health, login, pages, readings
 from tankwatch.web.guard import Guarded
 from tankwatch.web.problems import Problem, add_handlers
 from tankwatch.web.service import Service
@@ -37,6 +37,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.state.service = service
     app.include_router(readings.router)
     app.include_router(health.router)
+    app.include_router(login.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(packages=[("tankwatch.web", "static")]))
     app.add_middleware(Guarded)

@@ -1,91 +1,184 @@
-"""Who may look at the page: whoever knows its password, or sits at this machine if there is none.
+"""Who is at the page, and what a route needs of them.
 
-Decision 0020 says why.
+A route of the page says which role it needs: ``dependencies=[Depends(needs(Role.VIEWER))]``, or as
+a parameter where it wants to know who acts. Decision 0020 says why.
 """
 
-import base64
-import binascii
-import hashlib
 import hmac
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from tankwatch import clock
+from tankwatch.core.actor import Actor, Role, Via
 from tankwatch.errors import ProblemError
+from tankwatch.store.engine import Connection, reading
+from tankwatch.store.people import has_logins, load_operators
+from tankwatch.store.signing import known_signing_key
+from tankwatch.web import sessions
+from tankwatch.web.forms import filled
+from tankwatch.web.page_password import may_look
+from tankwatch.web.service import Service
 
-_CHALLENGE = 'Basic realm="tankwatch", charset="UTF-8"'
+FORM_TOKEN = "form_token"  # noqa: S105 - a field
+TOKEN_HEADER = "x-form-token"  # noqa: S105 - a header
 
 
-async def may_look(request: Request) -> None:
-    """Let a request pass that may see the page; async, so that no thread is asked for it.
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is at the page.
+
+    Attributes:
+        name: login; empty for somebody who may only look, as nobody can log in yet.
+        full_name: name as it is shown.
+        role: what they may do.
+        address: network address they come from.
+        form_token: what their forms must show; empty without a session.
+        session: their session; None without one.
+    """
+
+    name: str
+    full_name: str
+    role: Role
+    address: str
+    form_token: str = ""
+    session: sessions.Session | None = None
+
+    @property
+    def may_act(self) -> bool:
+        """Return whether they may do what operators do."""
+        return self.role.covers(Role.OPERATOR)
+
+    @property
+    def actor(self) -> Actor:
+        """Return who acts, as the audit trail has it."""
+        return Actor(self.name, Via.PAGE, self.address)
+
+
+def visiting(request: Request) -> Visitor:
+    """Return who is at the page, and note it for its layout.
 
     Raises:
-        ProblemError: 401, it shows no password or a wrong one; 403, there is no password and it
-            does not come from this machine.
+        ProblemError: 303 to the login, or 401 or 403: they may not look.
     """
-    password = request.app.state.service.settings.serve.page_password.get_secret_value()
-    if password:
-        _check(request.headers.get("authorization", ""), password)
-    elif not is_local(request):
-        raise ProblemError(
+    service: Service = request.app.state.service
+    with reading(service.engine) as connection:
+        visitor = find_visitor(connection, request)
+        if visitor is None and has_logins(connection):
+            raise _log_in_first(request)
+    if visitor is None:
+        may_look(request)
+        visitor = Visitor("", "", Role.VIEWER, address_of(request))
+    request.state.visitor = visitor
+    return visitor
+
+
+def find_visitor(connection: Connection, request: Request) -> Visitor | None:
+    """Return who is logged in; None without a valid session."""
+    cookie = request.cookies.get(sessions.COOKIE, "")
+    key = known_signing_key(connection) if cookie else None
+    if key is None:
+        return None
+    lasts = session_length(request)
+    session = sessions.opened(key, cookie, now=clock.now(), lasts=lasts)
+    found = load_operators(connection, ids=[session.operator_id]) if session else []
+    if session is None or not found or not session.is_of(found[0]):
+        return None
+    return Visitor(
+        name=found[0].name,
+        full_name=found[0].full_name,
+        role=found[0].role,
+        address=address_of(request),
+        form_token=sessions.form_token(key, cookie),
+        session=session,
+    )
+
+
+def session_length(request: Request) -> timedelta:
+    """Return how long a login lasts."""
+    service: Service = request.app.state.service
+    return timedelta(hours=service.settings.serve.session_h)
+
+
+def address_of(request: Request) -> str:
+    """Return the network address of who asks, as a proxy on this machine tells it."""
+    return request.client.host if request.client else ""
+
+
+class Needs:
+    """A dependency that lets pass who covers a role; a form must show its session's token."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    async def __call__(
+        self,
+        request: Request,
+        visitor: Annotated[Visitor, Depends(visiting)],
+        form: Annotated[Mapping[str, str], Depends(filled)],
+    ) -> Visitor:
+        """Return who is at the page.
+
+        Raises:
+            ProblemError: 403, their role does not cover it, or the form is not of their session.
+        """
+        if not visitor.role.covers(self.role):
+            raise _refusal(visitor, self.role)
+        if request.method == "POST":
+            shown = form.get(FORM_TOKEN) or request.headers.get(TOKEN_HEADER, "")
+            if not visitor.form_token or not hmac.compare_digest(
+                visitor.form_token.encode(), shown.encode()
+            ):
+                raise _not_of_the_session()
+        return visitor
+
+
+@cache
+def needs(role: Role) -> Needs:
+    """Return the dependency of routes that somebody of `role` may use."""
+    return Needs(role)
+
+
+def _log_in_first(request: Request) -> ProblemError:
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    shown = request.method == "GET"
+    login = f"/login?next={quote(asked, safe='')}" if shown else "/login"
+    what, remedy = "you are not logged in, or no longer", "log in, then do it again"
+    if shown and "text/html" in request.headers.get("accept", "") and not _is_part(request):
+        return ProblemError(303, what, where="session", remedy=remedy, location=login)
+    return ProblemError(401, what, where="session", remedy=remedy, hx_redirect=login)
+
+
+def _is_part(request: Request) -> bool:
+    """Return whether a script of ours asks for a part of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def _refusal(visitor: Visitor, role: Role) -> ProblemError:
+    if not visitor.name:
+        return ProblemError(
             403,
-            "the page has no password, so only this machine may look at it",
-            where="server",
-            remedy="set serve.page_password on the server and start it again",
+            "nobody can log in yet, so this page may be looked at and no more",
+            where="session",
+            remedy="give an operator a password: tankwatch operator password NAME",
         )
-
-
-def is_local(request: Request) -> bool:
-    """Return whether a request comes from this machine and is meant for it.
-
-    The name it was sent to counts too: a page elsewhere could give its own name this machine's
-    address, and would then be let in by the browser of whoever looks at it (DNS rebinding).
-    """
-    client = request.client.host if request.client else ""
-    return _is_loopback(client) and _is_loopback(_named(request.headers.get("host", "")))
-
-
-def _named(host: str) -> str:
-    """Return the name of a Host header without its port; empty if it has none that can be read."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _check(shown: str, password: str) -> None:
-    scheme, _, packed = shown.partition(" ")
-    if scheme.lower() != "basic":
-        raise _refusal("this page asks for a password")
-    try:
-        decoded = base64.b64decode(packed.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        raise _refusal("the password was sent in a way that cannot be read") from None
-    given = decoded.partition(b":")[2]
-    if not hmac.compare_digest(_digest(given), _digest(password.encode())):
-        raise _refusal("the password is wrong")
-
-
-def _digest(password: bytes) -> bytes:
-    """Return what is compared: of one length, so that not even that shows."""
-    return hashlib.sha256(password).digest()
-
-
-def _refusal(what: str) -> ProblemError:
     return ProblemError(
-        401,
-        what,
-        where="header Authorization",
-        remedy="give any user name and the password of serve.page_password",
-        www_authenticate=_CHALLENGE,
+        403,
+        f"{visitor.name} is a {visitor.role.value} here, and this is for the role {role.value}",
+        where="role",
+        remedy="ask somebody of that role, or who looks after tankwatch",
+    )
+
+
+def _not_of_the_session() -> ProblemError:
+    return ProblemError(
+        403,
+        "the form does not belong to your login",
+        where="form",
+        remedy="load the page again and use its form: it may be older than your login",
     )

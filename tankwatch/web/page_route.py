@@ -21,11 +21,20 @@ _ENVIRONMENT = Environment(
 )
 _ENVIRONMENT.filters["counted"] = lambda number: f"{number:,}".replace(",", _THIN)
 _ENVIRONMENT.globals["version"] = __version__
+# The navigation: the page's name in templates (`here`), its address, and how it is called.
+_ENVIRONMENT.globals["navigation"] = (
+    ("health", "/health", "Health"),
+    ("quality", "/quality", "Quality"),
+)
 
 
-def page(template: str, *, status: int = 200, **shown: Any) -> Response:
-    """Return the page that a template makes of what is shown; names are escaped."""
-    html = _ENVIRONMENT.get_template(f"{template}.html.j2").render(shown)
+def page(request: Request, template: str, *, status: int = 200, **shown: Any) -> Response:
+    """Return the page that a template makes of what is shown; names are escaped.
+
+    Every template sees `visitor`, who is at the page; None before that is known.
+    """
+    visitor = getattr(request.state, "visitor", None)
+    html = _ENVIRONMENT.get_template(f"{template}.html.j2").render(shown, visitor=visitor)
     return Response(
         html.encode(errors="replace"),
         status_code=status,
@@ -45,17 +54,17 @@ class PageRoute(APIRoute):
             try:
                 return await handler(request)
             except ProblemError as error:
-                return _told(error)
+                return _told(request, error)
             except RequestValidationError as error:
-                return _told(_of_query(error))
+                return _told(request, _of_query(error))
             except StoreError as error:
-                return _told(_of_store(error, request))
+                return _told(request, _of_store(error, request))
 
         return handle
 
 
-def _told(error: ProblemError) -> Response:
-    answer = page("problem", status=error.status, what=error.what, remedy=error.remedy)
+def _told(request: Request, error: ProblemError) -> Response:
+    answer = page(request, "problem", status=error.status, what=error.what, remedy=error.remedy)
     answer.headers.update(error.headers)
     return answer
 

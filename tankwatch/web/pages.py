@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tankwatch import clock
+from tankwatch.core.actor import Role
 from tankwatch.errors import ProblemError
 from tankwatch.store.engine import reading
 from tankwatch.store.plant import load_channels
@@ -17,16 +18,19 @@ from tankwatch.store.status import (
 )
 from tankwatch.store.tanks import find_tank
 from tankwatch.web import health_page, quality_page
-from tankwatch.web.page_access import may_look
+from tankwatch.web.page_access import needs
 from tankwatch.web.page_route import PageRoute, page
 from tankwatch.web.service import Service
 
-router = APIRouter(route_class=PageRoute, dependencies=[Depends(may_look)], include_in_schema=False)
+router = APIRouter(
+    route_class=PageRoute, dependencies=[Depends(needs(Role.VIEWER))], include_in_schema=False
+)
 TANKS_A_PAGE = 200
 _Days = Annotated[int, Query(ge=1, le=366)]
 
 
 @router.get("/")
+@router.get("/health")
 def show_health(request: Request) -> Response:
     """Show the last pass, the jobs, and how many tanks are in which state."""
     service: Service = request.app.state.service
@@ -34,7 +38,7 @@ def show_health(request: Request) -> Response:
         jobs = load_job_health(connection)
         states = count_tank_states(connection)
     view = health_page.health(jobs, states, settings=service.settings, now=clock.now())
-    return page("home", view=view)
+    return page(request, "health", view=view)
 
 
 @router.get("/quality")
@@ -48,7 +52,7 @@ def show_quality(
         newest = load_newest_days(connection, limit=days)
         rows = load_quality(connection, from_day_ms=newest[-1]) if newest else []
     view = quality_page.fleet(rows, newest, days=days, number=number, at_once=TANKS_A_PAGE)
-    return page("quality", view=view)
+    return page(request, "quality", view=view)
 
 
 # Site and tank are one part: either name may have a slash in it.
@@ -71,4 +75,4 @@ def show_tank(request: Request, place: str, days: _Days = 31) -> Response:
         channels = load_channel_days(connection, tank, from_day_ms=from_ms)
         units = {channel.name: channel.unit for channel in load_channels(connection)}
     view = quality_page.tank(tank, figures, channels, units=units, days=days)
-    return page("tank", view=view)
+    return page(request, "tank", view=view)

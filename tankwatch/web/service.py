@@ -18,6 +18,7 @@ from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, reading
 from tankwatch.store.plant import Tank, load_tanks
 from tankwatch.store.tokens import Token
+from tankwatch.web.throttle import Throttle
 
 # A channel or tank that another program adds is known after this long.
 _PLANT_AGE = timedelta(seconds=5)
@@ -41,6 +42,9 @@ class Service:
         self.writer = GroupWriter(engine)
         # More at once would only take the interpreter from one another.
         self.parsing = CapacityLimiter(2)
+        self.throttle = Throttle()
+        # Each takes 64 MB for a moment.
+        self.hashing = CapacityLimiter(2)
         self._taken = 0
         self._seen: PlantSeen | None = None
         self._lock = threading.Lock()
