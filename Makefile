@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: venv brokers demo test check bench lock clean
+.PHONY: venv brokers chromium demo test check bench lock clean
 
 venv: $(READY)
 
@@ -34,6 +34,15 @@ brokers:
 	    { apt-get update --quiet && RUNLEVEL=1 apt-get install --yes --quiet mosquitto; }; }; \
 	} || echo "mosquitto is not here and cannot be installed: the tests of MQTT run against amqtt alone"
 
+# The tests of the page run in the system's Chromium; without one they fail, and say so.
+chromium:
+	@for name in chromium chromium-browser google-chrome-stable google-chrome; do \
+	  command -v "$$name" >/dev/null && exit 0; done; \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	{ apt-get install --yes --quiet chromium || \
+	  { apt-get update --quiet && apt-get install --yes --quiet chromium; }; } || \
+	echo "Chromium is not here and cannot be installed: the tests of the page will fail"
+
 demo: $(READY)
 	$(BIN)/tankwatch demo --dir demo $(DEMO_FLAGS)
 
@@ -43,7 +52,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/contracts --no-cov
 
-test: $(READY) brokers
+test: $(READY) brokers chromium
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
