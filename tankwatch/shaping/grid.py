@@ -43,12 +43,16 @@ def to_block(
     shape = (len(tanks), grid.steps, len(channels))
     position = (observed_ms - grid.start_ms) // (grid.step_s * 1000)
     inside = (position >= 0) & (position < grid.steps)
-    slot = tank_index[inside] * np.int64(grid.steps) + position[inside]
-    offered = values[inside]
+    if not inside.all():
+        tank_index, position, values = tank_index[inside], position[inside], values[inside]
+    slot = tank_index * np.int64(grid.steps) + position
     block = np.full((len(tanks) * grid.steps, len(channels)), np.nan)
-    for channel in range(len(channels)):
-        known = ~np.isnan(offered[:, channel])
-        _put_means(block[:, channel], slot[known], offered[known, channel])
+    if np.bincount(slot, minlength=1).max() <= 1:
+        block[slot] = values
+    else:
+        for channel in range(len(channels)):
+            known = ~np.isnan(values[:, channel])
+            _put_means(block[:, channel], slot[known], values[known, channel])
     held, mask = hold_last(block.reshape(shape), max_fill_steps)
     return Block(tanks, channels, grid.start_ms, grid.step_s, held, mask)
 
@@ -58,9 +62,6 @@ def _put_means(
 ) -> None:
     """Write the mean of the values of each slot into `column`."""
     count = np.bincount(slots, minlength=column.size)
-    if count.max(initial=0) <= 1:
-        column[slots] = values
-        return
     # Summed from the least value up, so that the mean does not depend on the order of arrival.
     order = np.argsort(values)
     total = np.bincount(slots[order], weights=values[order], minlength=column.size)
