@@ -25,7 +25,7 @@ from tankwatch.settings import Settings
 from tankwatch.settings_sources import load_settings
 from tankwatch.store.channels import ensure_channels
 from tankwatch.store.engine import Engine, connect, writing
-from tankwatch.store.migrate import require_current
+from tankwatch.store.schema import require_current
 
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 # Whoever reads from a pipe has no edge to wrap at.

@@ -26,7 +26,8 @@ from tankwatch.settings_text import render_toml
 from tankwatch.store.archives import load_archives
 from tankwatch.store.backup import Backup, back_up, restore
 from tankwatch.store.engine import reading
-from tankwatch.store.migrate import current_revision, downgrade, head_revision, upgrade
+from tankwatch.store.migrate import downgrade, upgrade
+from tankwatch.store.schema import current_revision, head_revision
 
 db = typer.Typer(help="The database: schema, backup, restore, clean-up.", no_args_is_help=True)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, inspect
 from tankwatch.errors import StoreError, UsageError
 from tankwatch.store import backup_postgresql
 from tankwatch.store.engine import reading
-from tankwatch.store.migrate import current_revision, known_revisions
+from tankwatch.store.schema import current_revision, known_revisions
 
 
 @dataclass(frozen=True, slots=True)

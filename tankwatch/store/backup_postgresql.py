@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Engine, inspect, text
 from tankwatch.errors import StoreError, UsageError
 from tankwatch.store.channels import READINGS_VIEW_VERSION
 from tankwatch.store.engine import driver, reading, writing
-from tankwatch.store.migrate import known_revisions, rebuild
+from tankwatch.store.migrate import rebuild
 from tankwatch.store.partitions import PARTITIONED, ensure_partitions, load_partitions
 from tankwatch.store.plant import check_channel_name
+from tankwatch.store.schema import known_revisions
 from tankwatch.store.tables import METADATA
 from tankwatch.store.views import create_view, reading_columns
 

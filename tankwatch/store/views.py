@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, inspect
 
-from tankwatch.store.migrate import migrations_folder
 from tankwatch.store.plant import check_channel_name
+from tankwatch.store.schema import migrations_folder
 from tankwatch.store.sql import is_sqlite
 
 VIEWS = (

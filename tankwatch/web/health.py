@@ -4,7 +4,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
 from tankwatch.errors import StoreError
-from tankwatch.store.migrate import require_current
+from tankwatch.store.schema import require_current
 from tankwatch.web.schemas import Health
 from tankwatch.web.service import Service
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tankwatch.store.migrate import head_revision
+from tankwatch.store.schema import head_revision
 from tests.acceptance.program import inside as run
 from tests.acceptance.program import inside_json as run_json
 

@@ -18,10 +18,11 @@ from tankwatch.store.backup import back_up, restore
 from tankwatch.store.channels import add_channel
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.intake import quarantine, store_readings
-from tankwatch.store.migrate import check, downgrade, require_current, upgrade
+from tankwatch.store.migrate import check, downgrade, upgrade
 from tankwatch.store.plant import ensure_tanks, set_limits
 from tankwatch.store.registry import Artefact, TrainingFacts, store_model
 from tankwatch.store.runs import write_audit
+from tankwatch.store.schema import require_current
 from tankwatch.store.scores import ScoreRows, store_scores
 from tankwatch.store.tables import METADATA
 from tankwatch.store.views import VIEWS

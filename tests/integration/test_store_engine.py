@@ -5,8 +5,9 @@ from sqlalchemy import text
 
 from tankwatch.errors import SettingsError, StoreError
 from tankwatch.store.engine import Engine, connect, reading, writing
-from tankwatch.store.migrate import require_current, upgrade
+from tankwatch.store.migrate import upgrade
 from tankwatch.store.plant import load_tanks
+from tankwatch.store.schema import require_current
 from tankwatch.store.status import count_rows, load_job_health, load_tank_status
 
 ADD_SITE = text("INSERT INTO site (name) VALUES (:name)")

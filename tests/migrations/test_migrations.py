@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Inspector, inspect, text
 
@@ -12,15 +14,15 @@ from tankwatch.errors import SchemaError
 from tankwatch.store.base import NAMING
 from tankwatch.store.channels import add_channel
 from tankwatch.store.engine import Engine, writing
-from tankwatch.store.migrate import (
-    check,
-    current_revision,
-    downgrade,
-    head_revision,
-    require_current,
-    upgrade,
-)
+from tankwatch.store.migrate import check, downgrade, upgrade
 from tankwatch.store.plant import ensure_tanks, load_channels
+from tankwatch.store.schema import (
+    current_revision,
+    head_revision,
+    known_revisions,
+    migrations_folder,
+    require_current,
+)
 from tankwatch.store.tables import METADATA
 from tankwatch.store.views import VIEWS
 
@@ -82,8 +84,14 @@ def ordered(items: Any) -> list[Any]:
     return sorted(items, key=lambda item: str(item["name"]))
 
 
-def test_revisions_are_in_one_line() -> None:
-    assert head_revision() == REVISIONS[-1]
+def test_revisions_are_in_one_line_and_known_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
+    assert [found.revision for found in scripts.walk_revisions()][::-1] == REVISIONS
+    assert scripts.get_current_head() == head_revision() == REVISIONS[-1]
+    assert known_revisions() == set(REVISIONS)
 
 
 def test_up_down_up_leaves_the_same_schema(empty_engine: Engine) -> None:

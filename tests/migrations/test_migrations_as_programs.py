@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from tankwatch.store.engine import connect
-from tankwatch.store.migrate import head_revision, require_current
+from tankwatch.store.schema import head_revision, require_current
 
 ROOT = Path(__file__).parents[2]
 _MIGRATE = """
 import sys
 import tankwatch
 from tankwatch.store.engine import connect
-from tankwatch.store.migrate import check, downgrade, migrations_folder, require_current, upgrade
+from tankwatch.store.migrate import check, downgrade, upgrade
+from tankwatch.store.schema import migrations_folder, require_current
 engine = connect(sys.argv[1])
 upgrade(engine)
 downgrade(engine, "base")
