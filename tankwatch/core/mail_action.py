@@ -1,6 +1,8 @@
 """What an operator can do with a link of a mail."""
 
-from datetime import timedelta
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tankwatch.core.incident import MessageKind
@@ -23,6 +25,34 @@ class MailAction(StrEnum):
             MailAction.SHELVE_1H: timedelta(hours=1),
             MailAction.SHELVE_8H: timedelta(hours=8),
         }.get(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClaim:
+    """What a link says that it may do; whether its operator still may is for the store to say.
+
+    Attributes:
+        operator: login of the one who may follow it.
+        session_epoch: of that operator when the mail was written; another one voids the link.
+        incident_uid: stable name of the incident.
+        until: from when on it does nothing.
+    """
+
+    operator: str
+    session_epoch: int
+    incident_uid: str
+    action: MailAction
+    until: datetime
+
+    @property
+    def digest(self) -> str:
+        """Return a name for the link, by what it says.
+
+        Not by how it is written: base 64 writes the same signature in several ways, and a link
+        that acts once would act once for each.
+        """
+        said = (self.operator, str(self.session_epoch), self.incident_uid, self.action.value)
+        return hashlib.sha256("|".join([*said, self.until.isoformat()]).encode()).hexdigest()
 
 
 BUTTON_WORDS = {

@@ -15,7 +15,7 @@ from typing import Final
 from itsdangerous import BadData, URLSafeSerializer
 
 from tankwatch.core.actor import Role
-from tankwatch.core.mail_action import BUTTON_WORDS, MailAction
+from tankwatch.core.mail_action import BUTTON_WORDS, LinkClaim, MailAction
 
 # Changed whenever what is signed changes its form, so that an old link is refused and not misread.
 _SALT: Final = "tankwatch.mail-link.1"
@@ -38,17 +38,6 @@ class ActionLink:
     action: MailAction
     label: str
     url: str
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LinkClaim:
-    """What a link says that it may do; whether its operator still may is for the store to say."""
-
-    operator: str
-    session_epoch: int
-    incident_uid: str
-    action: MailAction
     until: datetime
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tankwatch.core.actor import Role
 from tankwatch.core.incident import MessageKind
-from tankwatch.core.mail_action import BUTTON_WORDS, MailAction, actions_of
-from tankwatch.notify.links import ActionLink, LinkClaim, LinkFault, LinkHolder, action_links
+from tankwatch.core.mail_action import BUTTON_WORDS, LinkClaim, MailAction, actions_of
+from tankwatch.notify.links import ActionLink, LinkFault, LinkHolder, action_links
 from tankwatch.notify.links import read_link as read
 
 KEY = "k" * 48
