@@ -68,9 +68,6 @@ _ANSWERS = (MailAction.ACKNOWLEDGE, MailAction.NOT_A_FAULT, MailAction.REAL_FAUL
 
 
 def actions_of(kind: MessageKind) -> tuple[MailAction, ...]:
-    """Return what a mail of this kind offers: shelving only of what stands, nothing of a site."""
-    if kind is MessageKind.ALL_CLEAR:
-        return _ANSWERS
-    if kind.is_of_site or kind is MessageKind.WITHDRAWAL:
-        return ()
-    return tuple(MailAction)
+    """Return what a mail of this kind offers; nothing about a site or what was withdrawn."""
+    is_answered = kind in {MessageKind.ALARM, MessageKind.ALL_CLEAR}
+    return _ANSWERS if is_answered else ()

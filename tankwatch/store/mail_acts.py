@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tankwatch.core.actor import Actor, Role, Via
 from tankwatch.core.incident import IncidentState
 from tankwatch.core.mail_action import LinkClaim, MailAction
+from tankwatch.errors import UsageError
 from tankwatch.store import acts
 from tankwatch.store.base import Base, UtcTime
 from tankwatch.store.incidents import IncidentRow, StoredIncident, load_incidents
@@ -110,8 +111,8 @@ def look_at(connection: Connection, claim: LinkClaim) -> LinkLook:
         select(UsedLinkRow.used_at, UsedLinkRow.address).where(UsedLinkRow.digest == claim.digest)
     ).one_or_none()
     if used is not None:
-        seen = {"by": claim.operator, "at": used.used_at, "address": used.address}
-        return replace(look, state=LinkState.USED, **seen)
+        by, at = claim.operator, used.used_at
+        return replace(look, state=LinkState.USED, by=by, at=at, address=used.address)
     if found.withdrawn_at is not None:
         return replace(look, state=LinkState.WITHDRAWN, at=found.withdrawn_at)
     return _done_already(look, stored, claim.action)
@@ -142,8 +143,11 @@ def follow(
     if claim.action in VERDICTS:
         verdict = VERDICTS[claim.action]
         acts.label(connection, key, verdict=verdict, by=by, at=at, cause=why)
-    else:
+    elif claim.action is MailAction.ACKNOWLEDGE:
         acts.acknowledge(connection, key, by=by, at=at, reason=why)
+    else:
+        message = f"a mail cannot {claim.action.value}: use `tankwatch` or the page"
+        raise UsageError(message)
     return look
 
 
@@ -165,8 +169,8 @@ def _done_already(look: LinkLook, stored: StoredIncident, action: MailAction) ->
             return look
         return replace(look, state=LinkState.LABELLED, by=look.label.by, at=look.label.at)
     if stored.acknowledged_by is not None and stored.incident.state in _SEEN:
-        seen = {"by": stored.acknowledged_by, "at": stored.acknowledged_at}
-        return replace(look, state=LinkState.ACKNOWLEDGED, **seen)
+        by, at = stored.acknowledged_by, stored.acknowledged_at
+        return replace(look, state=LinkState.ACKNOWLEDGED, by=by, at=at)
     if stored.incident.state is IncidentState.CLOSED:
         return replace(look, state=LinkState.CLOSED, at=stored.closed_at)
     return look
@@ -198,6 +202,5 @@ def _use(
         "address": address,
         "until_at": claim.until,
     }
-    return (
-        connection.execute(insert(UsedLinkRow).values(row).on_conflict_do_nothing()).rowcount == 1
-    )
+    first = insert(UsedLinkRow).values(row).on_conflict_do_nothing().returning(UsedLinkRow.digest)
+    return connection.execute(first).first() is not None

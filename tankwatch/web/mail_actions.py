@@ -75,7 +75,9 @@ def ask(request: Request, token: str) -> Response:
     claim = _claim(service, token)
     with reading(service.engine) as connection:
         look = _let_in(look_at(connection, claim))
-    return page("act", view=act_view(claim, look, ZoneInfo(service.settings.plant.time_zone)))
+    return page(
+        request, "act", view=act_view(claim, look, ZoneInfo(service.settings.plant.time_zone))
+    )
 
 
 @router.post("/act/{token}")

@@ -21,6 +21,9 @@ OPEN = {
     ("POST", "/api/v1/readings"): "asks for a token of its own",
     ("GET", "/login"): "is where one becomes known",
     ("POST", "/login"): "is where one becomes known",
+    ("GET", "/act/{token}"): "shows what its link names, which is signed for one operator",
+    ("HEAD", "/act/{token}"): "shows nothing",
+    ("POST", "/act/{token}"): "does the one thing that its link is signed for, once",
 }
 # Every POST needs an operator but for these.
 VIEWERS_MAY_POST = {"/logout"}

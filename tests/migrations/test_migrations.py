@@ -35,10 +35,10 @@ TABLES = {
     *("token", "token_site", "site_memory", "checkpoint"),
     *("reading_hour", "reading_day", "tank_channel", "plant_day", "rollup", "rollup_due"),
     *("arrival_day", "archive"),
-    *("operator", "operator_group", "group_member", "secret"),
+    *("operator", "operator_group", "group_member", "secret", "used_link"),
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = [f"{number:04}" for number in range(1, 16)]
+REVISIONS = [f"{number:04}" for number in range(1, 17)]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),
