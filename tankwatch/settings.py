@@ -12,10 +12,12 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tankwatch.settings_ahead import LimitAhead
+from tankwatch.settings_alarms import Alarms
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
 from tankwatch.settings_keep import Keep
 from tankwatch.settings_late import Late
 from tankwatch.settings_live import Sources
+from tankwatch.settings_plant import Plant
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
@@ -26,13 +28,6 @@ PREFIX = "TANKWATCH_"
 ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 DetectorName = Literal["fused", "forecaster", "autoencoder", "robust_z", "pca", "isolation_forest"]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
-
-
-class Plant(Section):
-    """The plant that is watched."""
-
-    site: str = _setting("main", "Site of tanks that are created on their first reading.")
-    time_zone: TimeZone = _setting("UTC", "Zone in which mails and reports show times.")
 
 
 class Database(Section):
@@ -270,6 +265,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     limit_ahead: LimitAhead = LimitAhead()
     siblings: Siblings = Siblings()
+    alarms: Alarms = Alarms()
     home: Path = Field(default=Path(), exclude=True)
 
     @field_validator("channels", mode="before")

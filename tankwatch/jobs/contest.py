@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tankwatch.core.block import Block, Grid
 from tankwatch.core.figures import AlarmRule, Fault, Figures, count_found, figures, no_worse
 from tankwatch.core.stretches import Why
-from tankwatch.core.times import to_ms
+from tankwatch.core.times import from_ms, to_ms
 from tankwatch.detectors.base import Detector
 from tankwatch.errors import ModelError
 from tankwatch.jobs.context import Context, load_block
@@ -20,7 +20,7 @@ from tankwatch.settings import Settings
 from tankwatch.shaping.windows import split_time
 from tankwatch.store.champions import find_champion
 from tankwatch.store.engine import reading
-from tankwatch.store.operators import load_stretches
+from tankwatch.store.stretches import load_stretches
 
 Scores = NDArray[np.float32]
 
@@ -134,8 +134,9 @@ def _confirmed_faults(
     context: Context, history: History, block: Block, shared: Sequence[int]
 ) -> Sequence[Fault]:
     """Return the faults that an operator confirmed in a block, of tanks that both versions know."""
+    span = (from_ms(block.start_ms), from_ms(block.start_ms + block.steps * block.step_ms))
     with reading(context.engine) as connection:
-        stretches = load_stretches(connection)
+        stretches = load_stretches(connection, recurring=span)
     rows = {history.tanks[row].tank_id: row for row in shared}
     faults = []
     for one in stretches:

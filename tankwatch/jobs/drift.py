@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from tankwatch.core.drift import ScoreReference, Shift, measure_shift
 from tankwatch.core.feedback import remove_factors
 from tankwatch.core.stretches import Stretch, Why
-from tankwatch.core.times import parse_time, to_ms
+from tankwatch.core.times import from_ms, parse_time, to_ms
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.scoring import Plan, factors_of, load_plan
 from tankwatch.store.champions import find_champion
 from tankwatch.store.engine import reading, writing
-from tankwatch.store.operators import load_stretches
 from tankwatch.store.registry import load_artefact, load_versions, store_drift
 from tankwatch.store.scores import load_version_scores
+from tankwatch.store.stretches import load_stretches
 from tankwatch.store.watermarks import load_watermarks
 
 _TANKS_AT_ONCE = 200
@@ -88,7 +88,6 @@ def _look(context: Context, detector: str, *, now: datetime) -> DriftResult | No
             return None
         manifest = load_artefact(connection, champion.model_version_id).manifest
         marks = load_watermarks(connection)
-        known = load_stretches(connection)
     if "calibration_scores" not in manifest or not marks:
         return None
     until_ms = max(mark.scored_ms for mark in marks)
@@ -97,6 +96,9 @@ def _look(context: Context, detector: str, *, now: datetime) -> DriftResult | No
     steps = (until_ms - first_ms) // context.step_ms
     if steps <= 0:
         return None
+    with reading(context.engine) as connection:
+        recurring = (from_ms(first_ms), from_ms(until_ms))
+        known = load_stretches(connection, recurring=recurring)
     names = manifest["tank_names"]
     plan = load_plan(context.engine, context.settings, now=now)
     span = slice(first_ms, until_ms)

@@ -21,8 +21,8 @@ from tankwatch.jobs.scoring import Plan, load_plant
 from tankwatch.settings import Settings
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
-from tankwatch.store.operators import load_stretches
 from tankwatch.store.plant import Channel, Tank
+from tankwatch.store.stretches import load_stretches
 from tankwatch.store.watermarks import Watermark, load_watermarks
 
 _CELLS_AT_ONCE = 1_000_000
@@ -61,13 +61,14 @@ def load_history(context: Context, *, until: datetime | None) -> History:
     """
     with reading(context.engine) as connection:
         marks = {mark.tank_id: mark for mark in load_watermarks(connection)}
-        known = load_stretches(connection)
+        if not marks:
+            message = "there are no readings to train on: bring some in with `tankwatch ingest`"
+            raise ModelError(message)
+        grid = _grid(context, marks.values(), until=until)
+        span = (from_ms(grid.start_ms), from_ms(grid.start_ms + grid.steps * context.step_ms))
+        known = load_stretches(connection, recurring=span)
         plan = load_plant(connection)
-    if not marks:
-        message = "there are no readings to train on: bring some in with `tankwatch ingest`"
-        raise ModelError(message)
     tanks = [tank for key, tank in plan.tanks.items() if key in marks]
-    grid = _grid(context, marks.values(), until=until)
     timeline = sample(grid, _sampling(context.settings, len(tanks) * len(plan.channels)))
     facts = _Facts(plan, known, marks)
     return _chosen(context, facts, tanks, _read(context, facts, tanks, timeline))

@@ -27,7 +27,7 @@ from tankwatch.store.incidents import (
     open_incident,
     set_outlook,
 )
-from tankwatch.store.operators import is_planned
+from tankwatch.store.maintenance import is_planned
 from tankwatch.store.outbox import count_of_kind, queue_message
 from tankwatch.store.outbox_hold import hurry_alarm
 from tankwatch.store.plant import Tank

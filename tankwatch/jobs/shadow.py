@@ -15,10 +15,10 @@ from tankwatch.jobs.contest import alarm_rule, told
 from tankwatch.jobs.context import Context
 from tankwatch.store.champions import find_champion
 from tankwatch.store.engine import reading
-from tankwatch.store.operators import load_stretches
 from tankwatch.store.plant import load_tanks
 from tankwatch.store.registry import ModelVersion, load_versions
 from tankwatch.store.scores import load_version_scores
+from tankwatch.store.stretches import load_stretches
 from tankwatch.store.watermarks import load_watermarks
 
 _TANKS_AT_ONCE = 100
@@ -96,14 +96,15 @@ def compare_shadow(context: Context, version: int) -> Comparison:
     with reading(context.engine) as connection:
         champion = find_champion(connection, challenger.detector)
         tanks = [tank.tank_id for tank in load_tanks(connection)]
-        known = load_stretches(connection)
         scored = [mark.scored_ms for mark in load_watermarks(connection)]
+        first_ms = to_ms(challenger.shadow_from)
+        until = challenger.shadow_until
+        until_ms = max([first_ms, *scored]) if until is None else to_ms(until)
+        span = (from_ms(first_ms), from_ms(until_ms))
+        known = load_stretches(connection, recurring=span)
     if champion is None or champion.model_version_id == version:
         message = f"version {version} has no other champion beside it: see `tankwatch models list`"
         raise ModelError(message)
-    first_ms = to_ms(challenger.shadow_from)
-    until = challenger.shadow_until
-    until_ms = max([first_ms, *scored]) if until is None else to_ms(until)
     pair = (version, champion.model_version_id)
     parts = [
         _compare(context, pair, tanks[at : at + _TANKS_AT_ONCE], known, slice(first_ms, until_ms))

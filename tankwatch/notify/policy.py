@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
+from tankwatch.core.muting import MuteReason
 from tankwatch.core.siblings import SiteNotice
 
 
@@ -22,11 +23,23 @@ class Reason(StrEnum):
     HOLD_ALREADY_CLOSED = "hold_already_closed"
     HOLD_ALARM_NEVER_SENT = "hold_alarm_never_sent"
     HOLD_GROUPED = "hold_grouped"
+    HOLD_OUT_OF_SERVICE = "hold_out_of_service"
+    HOLD_ONE_SHOT = "hold_one_shot"
+    HOLD_SHELVED = "hold_shelved"
+    HOLD_MAINTENANCE = "hold_maintenance"
+    HOLD_SUPPRESSED_MAINTENANCE = "hold_suppressed_maintenance"
+    HOLD_SUPPRESSED_TRANSFER = "hold_suppressed_transfer"
+    HOLD_SUPPRESSED_BAD_SENSOR = "hold_suppressed_bad_sensor"
 
     @property
     def is_send(self) -> bool:
         """Return whether the message is to be sent."""
         return self in {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR, Reason.SEND_WITHDRAWAL}
+
+    @classmethod
+    def of_mute(cls, reason: MuteReason) -> "Reason":
+        """Return the reason for which a message is held while a tank is muted for `reason`."""
+        return cls(f"hold_{reason.value}")
 
 
 def decide(

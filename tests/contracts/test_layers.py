@@ -12,9 +12,11 @@ PACKAGE = ROOT / "tankwatch"
 BASE = {
     "settings",
     "settings_ahead",
+    "settings_alarms",
     "settings_channels",
     "settings_keep",
     "settings_late",
+    "settings_plant",
     "settings_section",
     "settings_live",
     "settings_siblings",

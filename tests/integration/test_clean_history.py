@@ -13,10 +13,10 @@ from tankwatch.jobs.detect import detect
 from tankwatch.jobs.history import load_history
 from tankwatch.jobs.train import train
 from tankwatch.store.engine import Engine, reading, writing
+from tankwatch.store.maintenance import MaintenanceRow
 from tankwatch.store.operators import (
     NOT_A_FAULT,
     REAL_FAULT,
-    MaintenanceRow,
 )
 from tankwatch.store.registry import load_artefact
 from tests.integration.operators import label, say_fault

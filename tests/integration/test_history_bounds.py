@@ -21,7 +21,7 @@ from tankwatch.jobs.context import Context
 from tankwatch.jobs.history import History, load_history
 from tankwatch.jobs.train import train
 from tankwatch.store.engine import Engine, reading, writing
-from tankwatch.store.operators import MaintenanceRow
+from tankwatch.store.maintenance import MaintenanceRow
 from tankwatch.store.registry import load_artefact
 from tests.integration.operators import say_fault
 from tests.integration.plant import (

@@ -13,7 +13,7 @@ from tankwatch.jobs.detect import detect
 from tankwatch.jobs.train import train
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.incidents import StoredIncident
-from tankwatch.store.operators import MaintenanceRow
+from tankwatch.store.maintenance import MaintenanceRow
 from tankwatch.store.outbox import load_messages
 from tankwatch.store.transitions import load_transitions
 from tankwatch.store.watermarks import claim, load_dirty_windows, load_watermarks

@@ -16,15 +16,15 @@ from tankwatch.store.incidents import (
     load_incidents,
     open_incident,
 )
+from tankwatch.store.maintenance import MaintenanceRow, is_planned
 from tankwatch.store.operators import (
-    MaintenanceRow,
-    is_planned,
-    load_stretches,
     store_label,
 )
+from tankwatch.store.stretches import load_stretches
 from tankwatch.store.transitions import load_transitions
 
 STARTED_AT = datetime(2026, 3, 2, 6, 30, 0, 250_000, tzinfo=UTC)
+DAY = (STARTED_AT, STARTED_AT + timedelta(days=1))
 MINUTE = timedelta(minutes=1)
 OPENING = Opening(
     tank_id=1,
@@ -191,7 +191,9 @@ def test_open_and_confirmed_incidents_are_kept_from_training(
             for verdict in verdicts:
                 store_label(connection, key, verdict=verdict, cause="", by="kim", at=STARTED_AT)
     with reading(engine) as connection:
-        assert sorted(load_stretches(connection), key=lambda stretch: stretch.start) == [
+        assert sorted(
+            load_stretches(connection, recurring=DAY), key=lambda stretch: stretch.start
+        ) == [
             Stretch(tanks["T1"], STARTED_AT, None, Why.OPEN_INCIDENT),
             Stretch(tanks["T1"], STARTED_AT + 60 * MINUTE, ended_at, Why.REAL_FAULT),
             Stretch(tanks["T1"], STARTED_AT + 120 * MINUTE, ended_at, Why.NOT_A_FAULT),
@@ -203,7 +205,9 @@ def test_open_incident_that_was_no_fault_is_told_apart(engine: Engine) -> None:
     key = opened(engine)
     with writing(engine) as connection:
         store_label(connection, key, verdict="not_a_fault", cause="", by="kim", at=STARTED_AT)
-        assert load_stretches(connection) == [Stretch(1, STARTED_AT, None, Why.NOT_A_FAULT)]
+        assert load_stretches(connection, recurring=DAY) == [
+            Stretch(1, STARTED_AT, None, Why.NOT_A_FAULT)
+        ]
 
 
 def test_maintenance_of_a_tank_or_its_site_is_kept_from_training(
@@ -214,11 +218,11 @@ def test_maintenance_of_a_tank_or_its_site_is_kept_from_training(
     with writing(engine) as connection:
         rows = [{"tank_id": tanks["T2"], **shared}]
         connection.execute(insert(MaintenanceRow), rows)
-        assert load_stretches(connection) == [
+        assert load_stretches(connection, recurring=DAY) == [
             Stretch(tanks["T2"], STARTED_AT, until_at, Why.MAINTENANCE)
         ]
         connection.execute(insert(MaintenanceRow), [{"site_id": 1, **shared}])
-        excluded = [stretch.tank_id for stretch in load_stretches(connection)]
+        excluded = [stretch.tank_id for stretch in load_stretches(connection, recurring=DAY)]
     assert sorted(excluded) == sorted([*tanks.values(), tanks["T2"]])
 
 

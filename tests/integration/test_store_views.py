@@ -17,13 +17,14 @@ from tankwatch.store.channels import add_channel
 from tankwatch.store.engine import Connection, Engine, reading, writing
 from tankwatch.store.incidents import Opening, apply_event, open_incident
 from tankwatch.store.intake import store_readings
-from tankwatch.store.operators import ShelfRow, store_label
+from tankwatch.store.operators import store_label
 from tankwatch.store.outbox import claim_message, mark_sent, queue_message
 from tankwatch.store.plant import ensure_tanks
 from tankwatch.store.readings import ReadingRows
 from tankwatch.store.registry import Artefact, TrainingFacts, store_model
 from tankwatch.store.runs import JobRun, Outcome, finish_run, start_run
 from tankwatch.store.scores import ScoreRows, store_scores
+from tankwatch.store.shelves import ShelfRow
 from tankwatch.store.views import VIEWS
 from tests.integration.view_columns import COLUMNS
 
