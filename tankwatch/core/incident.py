@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tankwatch.core.outlook import Outlook
+
+if TYPE_CHECKING:
+    from tankwatch.core.surroundings import Surroundings
 
 
 class IncidentState(StrEnum):
@@ -135,6 +139,7 @@ class Evidence:
         score: float64 (steps,), 1.0 is the threshold, NaN where not scored.
         limit_low: engineering low limit of each channel, None where there is none.
         limit_high: engineering high limit of each channel, None where there is none.
+        surroundings: what its siblings do and how the last one like it ended, None if not known.
     """
 
     channels: tuple[str, ...]
@@ -147,6 +152,7 @@ class Evidence:
     score: NDArray[np.float64]
     limit_low: tuple[float | None, ...]
     limit_high: tuple[float | None, ...]
+    surroundings: "Surroundings | None" = None
 
 
 @dataclass(frozen=True, slots=True)

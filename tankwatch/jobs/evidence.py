@@ -14,10 +14,11 @@ from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
 from tankwatch.store.incidents import StoredIncident
 from tankwatch.store.scores import load_scores
+from tankwatch.store.surroundings import load_surroundings
 from tankwatch.store.watermarks import load_watermarks
 
 SHOWN = timedelta(hours=24)
-_MOST_STEPS = 2880
+_MOST_STEPS = 8640  # the whole day down to steps of ten seconds
 _MOST_SIBLINGS = 24  # enough to tell what the site does
 
 
@@ -32,6 +33,8 @@ def load_evidence(
     incident = stored.incident
     with reading(context.engine) as connection:
         marks = {mark.tank_id: mark for mark in load_watermarks(connection)}
+        at = min(as_of, stored.incident.ended_at or as_of)
+        surroundings = load_surroundings(connection, stored, at=at)
     known_ms = min(marks[stored.tank_id].scored_ms, step_floor(to_ms(as_of), step_s))
     shown = min(int(SHOWN.total_seconds()) // step_s, _MOST_STEPS)
     # A long incident is shown from its beginning on, so that the change is in the picture.
@@ -61,6 +64,7 @@ def load_evidence(
         score=_scores(context, stored, first_ms, shown),
         limit_low=tuple(_limit(limits[0][0, i]) for i in chosen),
         limit_high=tuple(_limit(limits[1][0, i]) for i in chosen),
+        surroundings=surroundings,
     )
 
 

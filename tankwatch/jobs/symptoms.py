@@ -133,7 +133,8 @@ def worded(one: Found) -> TankEvent:
         return one.raised
     joined = [event.symptom for event in one.joins if is_sharper(event, one.raised.channel)]
     course = one.returned.course if one.returned is not None else None
-    return replace(one.raised, symptom=course or (joined or [one.raised.symptom])[-1])
+    said = [*joined, course] if course is not None else joined
+    return replace(one.raised, symptom=_best(said or [one.raised.symptom]))
 
 
 def sharper(one: Found, stored: StoredIncident, plan: Plan) -> dict[str, str]:
@@ -150,9 +151,16 @@ def sharper(one: Found, stored: StoredIncident, plan: Plan) -> dict[str, str]:
         words.append(one.returned.course)
     if not words:
         return {}
-    nature = nature_of(words[-1], incident.detector)
+    symptom = _best([incident.symptom, *words])
+    nature = nature_of(symptom, incident.detector)
     kept = incident.nature is Nature.OPERATION
-    return {"symptom": words[-1].value, **({} if kept else {"nature": nature.value})}
+    return {"symptom": symptom.value, **({} if kept else {"nature": nature.value})}
+
+
+def _best(words: Sequence[Symptom]) -> Symptom:
+    """Return the word that counts: the last, but what flips is noisy as well and keeps its word."""
+    is_flipping = words[-1] is Symptom.NOISE and Symptom.CHATTERING in words
+    return Symptom.CHATTERING if is_flipping else words[-1]
 
 
 def is_sharper(event: TankEvent, channel: int) -> bool:

@@ -41,13 +41,10 @@ def incident_facts(notice: Notice, evidence: Evidence, zone: ZoneInfo) -> list[F
         until = Fact("Until", f"still standing at {wording.date_time(end, zone)}")
     else:
         until = Fact("Until", wording.date_time(end, zone))
-    channel = wording.channel_label(incident.channel)
     return [
         Fact("Tank", wording.clean_name(incident.tank)),
         Fact("Site", wording.clean_name(incident.site)),
-        Fact("Channel", f"{channel} ({wording.percent(incident.share)} of the evidence)"),
         Fact("Symptom", wording.SYMPTOM_WORDS[incident.symptom]),
-        Fact("Looks like", wording.NATURE_WORDS[incident.nature]),
         Fact("Flagged since", wording.date_time(incident.started_at, zone)),
         until,
         Fact("Duration", duration),

@@ -20,6 +20,7 @@ from tankwatch.core.incident import Evidence, MessageKind, Notice
 from tankwatch.errors import UsageError
 from tankwatch.notify import wording
 from tankwatch.notify.advice import check_first
+from tankwatch.notify.around import around_facts
 from tankwatch.notify.buttons import Buttons, buttons_of
 from tankwatch.notify.facts import Fact, ReadingLine, incident_facts, reading_lines
 from tankwatch.notify.links import ActionLink
@@ -46,9 +47,12 @@ class Heading:
 class MailView:
     """What the templates show; every text is one line."""
 
+    urgency: str
     headline: str
     site: str
     sentence: str
+    nature: str
+    around: tuple[Fact, ...]
     checks: tuple[str, ...]
     facts: tuple[Fact, ...]
     readings: tuple[ReadingLine, ...]
@@ -120,9 +124,12 @@ def _view(
     is_alarm = notice.kind is MessageKind.ALARM
     uid = wording.clean_name(incident.uid)
     return MailView(
+        urgency=wording.URGENCY_WORDS[incident.severity],
         headline=headline(notice),
         site=wording.clean_name(incident.site),
         sentence=what_and_why(notice, evidence, time_zone=time_zone),
+        nature=wording.NATURE_WORDS[incident.nature] if is_alarm else "",
+        around=tuple(around_facts(notice, evidence, zone)),
         checks=check_first(incident.symptom, units.get(incident.channel, "")) if is_alarm else (),
         facts=tuple(incident_facts(notice, evidence, zone)),
         readings=tuple(reading_lines(notice, evidence, zone)),
@@ -145,6 +152,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["wrapped"] = _wrapped
+    environment.filters["tied"] = wording.tied
     return environment
 
 

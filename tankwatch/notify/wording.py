@@ -1,11 +1,12 @@
 """How names, numbers, units and times are written for people."""
 
+import re
 import unicodedata
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tankwatch.core.incident import Nature, Symptom
+from tankwatch.core.incident import Nature, Severity, Symptom
 from tankwatch.errors import UsageError
 
 SYMPTOM_WORDS: Final = {
@@ -49,6 +50,12 @@ NATURE_WORDS: Final = {
     Nature.PROCESS: "process: something at the tank",
     Nature.OPERATION: "operation: work is planned on this tank for that time",
 }
+URGENCY_WORDS: Final = {
+    Severity.ALARM: "ALARM",
+    Severity.ALERT: "ALERT",
+    Severity.JOURNAL: "NOTE",
+}
+_TIED: Final = re.compile(r"(?<=\d) (?=(?:%|kPa|°C|s|min|h|d)(?!\w))")
 _MOST_DECIMALS = 4
 _LONGEST_NAME = 60
 
@@ -114,6 +121,11 @@ def span(low: float, high: float, unit: str, *beside: float) -> str:
 def percent(share: float) -> str:
     """Return a share of 0 to 1 as ``87 %``."""
     return f"{round(100 * share)} %"
+
+
+def tied(text: str) -> str:
+    """Return `text` with each unit on the line of its number, for what breaks lines by itself."""
+    return _TIED.sub("\N{NO-BREAK SPACE}", text)
 
 
 def score_text(score: float) -> str:

@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_parts_are_text_then_html_with_its_picture() -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/html"])
 def test_text_and_html_tell_the_same_facts(kind: str) -> None:
-    told = " ".join(content(read(rendered()), kind).split())
+    told = " ".join(unescape(content(read(rendered()), kind)).split())
     for fact in (
         "TK-104 pressure has been below what its model expects since 06:30 CET (30 min):",
         "1.24 kPa at 06:59 CET where 1.50 to 1.75 kPa is expected;",
@@ -142,6 +143,8 @@ def test_text_and_html_tell_the_same_facts(kind: str) -> None:
         "2026-03-02 06:30 CET",
         "still standing at 2026-03-02 07:00 CET",
         "pressure (87 % of the evidence)",
+        "Looks like",
+        "process: something at the tank",
         "4.1 (threshold 1.0)",
         "autoencoder detector",
         "north",
@@ -243,7 +246,7 @@ def test_every_button_is_in_both_parts_and_is_said_to_ask(kind: str) -> None:
     told = content(read(rendered(actions=BUTTONS)), kind)
     for link in BUTTONS:
         assert told.count(link.url) == 1
-        assert link.label in told
+        assert link.label in unescape(told).replace("\N{NO-BREAK SPACE}", " ")
     flat = " ".join(told.split())
     assert "asks you to confirm; nothing happens before" in flat
     assert "until 2026-03-05 07:00 CET: do not pass this mail on" in flat
@@ -258,3 +261,23 @@ def test_mail_to_a_plain_address_has_no_button() -> None:
     mail = read(rendered(base_url="https://watch.farm.example"))
     assert "/act/" not in content(mail, "text/html") + content(mail, "text/plain")
     assert "confirm" not in content(mail, "text/html")
+
+
+def test_unit_of_the_html_never_stands_alone_on_a_line() -> None:
+    told = unescape(content(read(rendered()), "text/html"))
+    for number, unit in (("87", "%"), ("1.24", "kPa"), ("30", "min")):
+        assert f"{number}\N{NO-BREAK SPACE}{unit}" in told
+        assert f"{number} {unit}" not in told
+    assert "87 %" in content(read(rendered()), "text/plain")
+
+
+def test_what_it_looks_like_stands_before_the_picture() -> None:
+    html = content(read(rendered()), "text/html")
+    assert html.index("Looks like") < html.index("cid:")
+    text = content(read(rendered()), "text/plain")
+    assert text.index("Looks like") < text.index("CHECK FIRST")
+
+
+def test_subject_says_how_urgent_it_is() -> None:
+    alert = replace(ALARM, incident=replace(INCIDENT, severity=Severity.ALERT))
+    assert read(rendered(alert))["Subject"].startswith("ALERT TK-104")
