@@ -53,7 +53,8 @@ def _siblings(
         .order_by(TankRow.name)
     )
     alike = {symptom.value for symptom in _alike(stored)}
-    same, other = [], []
+    same: list[str] = []
+    other: list[str] = []
     for name, channel, symptom in connection.execute(query):
         is_same = channel == stored.incident.channel and symptom in alike
         (same if is_same else other).append(name)
