@@ -19,6 +19,11 @@ class MailAction(StrEnum):
     REAL_FAULT = "real_fault"
 
     @property
+    def is_shelving(self) -> bool:
+        """Return whether it keeps alarms away for a time."""
+        return self.value.startswith("shelve")
+
+    @property
     def shelved_for(self) -> timedelta | None:
         """Return for how long it shelves; None if it does not shelve, or until all is clear."""
         return {
@@ -68,6 +73,10 @@ _ANSWERS = (MailAction.ACKNOWLEDGE, MailAction.NOT_A_FAULT, MailAction.REAL_FAUL
 
 
 def actions_of(kind: MessageKind) -> tuple[MailAction, ...]:
-    """Return what a mail of this kind offers; nothing about a site or what was withdrawn."""
-    is_answered = kind in {MessageKind.ALARM, MessageKind.ALL_CLEAR}
-    return _ANSWERS if is_answered else ()
+    """Return what a mail of this kind offers: shelving only of what stands.
+
+    Nothing is offered of a whole site, or of what was withdrawn.
+    """
+    if kind is MessageKind.ALARM:
+        return tuple(MailAction)
+    return _ANSWERS if kind is MessageKind.ALL_CLEAR else ()

@@ -1,7 +1,7 @@
 """What a confirmed link of a mail does: what anybody else does, once, by the operator it is for."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection, ForeignKey, String, delete, select
@@ -11,12 +11,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tankwatch.core.actor import Actor, Role, Via
 from tankwatch.core.incident import IncidentState
 from tankwatch.core.mail_action import LinkClaim, MailAction
-from tankwatch.errors import UsageError
 from tankwatch.store import acts
 from tankwatch.store.base import Base, UtcTime
 from tankwatch.store.incidents import IncidentRow, StoredIncident, load_incidents
 from tankwatch.store.operators import NOT_A_FAULT, REAL_FAULT, LabelRow
 from tankwatch.store.people import Operator, find_operator
+from tankwatch.store.scope import scope_of_incident
+from tankwatch.store.shelves import Shelf, load_shelves, shelve, shelve_until_clear
 from tankwatch.store.sql import is_sqlite
 
 VERDICTS = {MailAction.NOT_A_FAULT: NOT_A_FAULT, MailAction.REAL_FAULT: REAL_FAULT}
@@ -42,6 +43,7 @@ class LinkState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     LABELLED = "labelled"
     CLOSED = "closed"
+    OVER = "over"
     WITHDRAWN = "withdrawn"
     NO_INCIDENT = "no_incident"
     NO_OPERATOR = "no_operator"
@@ -82,6 +84,7 @@ class LinkLook:
         at: when that was.
         address: from where this link was used, if it was.
         label: what was said last of the incident.
+        shelf: what keeps the tank's alarms away now, None if nothing does.
     """
 
     state: LinkState
@@ -91,10 +94,11 @@ class LinkLook:
     at: datetime | None = None
     address: str = ""
     label: Label | None = None
+    shelf: Shelf | None = None
 
 
-def look_at(connection: Connection, claim: LinkClaim) -> LinkLook:
-    """Return what a link can do now; nothing changes."""
+def look_at(connection: Connection, claim: LinkClaim, *, at: datetime) -> LinkLook:
+    """Return what a link can do at `at`; nothing changes."""
     operator = find_operator(connection, claim.operator)
     against = _against(operator, claim)
     if against is not None:
@@ -106,7 +110,8 @@ def look_at(connection: Connection, claim: LinkClaim) -> LinkLook:
         return LinkLook(LinkState.NO_INCIDENT)
     stored = load_incidents(connection, ids=[found.incident_id])[0]
     label = _last_label(connection, found.incident_id)
-    look = LinkLook(LinkState.READY, operator, stored, label=label)
+    shelf = next(iter(load_shelves(connection, at, tank_id=stored.tank_id)), None)
+    look = LinkLook(LinkState.READY, operator, stored, label=label, shelf=shelf)
     used = connection.execute(
         select(UsedLinkRow.used_at, UsedLinkRow.address).where(UsedLinkRow.digest == claim.digest)
     ).one_or_none()
@@ -119,7 +124,13 @@ def look_at(connection: Connection, claim: LinkClaim) -> LinkLook:
 
 
 def follow(
-    connection: Connection, claim: LinkClaim, *, at: datetime, address: str, why: str = ""
+    connection: Connection,
+    claim: LinkClaim,
+    *,
+    at: datetime,
+    address: str,
+    longest: timedelta,
+    why: str = "",
 ) -> LinkLook:
     """Do what a link says if it can be done now, and return what was to know of it before.
 
@@ -128,12 +139,13 @@ def follow(
         claim: what the link says, its signature checked.
         at: now.
         address: network address that the request came from.
-        why: what the operator added: the cause of a label.
+        longest: the longest time that a tank may be shelved for.
+        why: what the operator added: the cause of a label, the reason for shelving.
 
     Raises:
-        UsageError: somebody else was quicker.
+        UsageError: somebody else was quicker, or shelving has no reason or is for too long.
     """
-    look = look_at(connection, claim)
+    look = look_at(connection, claim, at=at)
     if look.state is not LinkState.READY or look.stored is None:
         return look
     key = look.stored.incident_id
@@ -143,12 +155,29 @@ def follow(
     if claim.action in VERDICTS:
         verdict = VERDICTS[claim.action]
         acts.label(connection, key, verdict=verdict, by=by, at=at, cause=why)
-    elif claim.action is MailAction.ACKNOWLEDGE:
-        acts.acknowledge(connection, key, by=by, at=at, reason=why)
+    elif claim.action.is_shelving:
+        _shelve(connection, key, claim.action, by=by, at=at, longest=longest, reason=why)
     else:
-        message = f"a mail cannot {claim.action.value}: use `tankwatch` or the page"
-        raise UsageError(message)
+        acts.acknowledge(connection, key, by=by, at=at, reason=why)
     return look
+
+
+def _shelve(
+    connection: Connection,
+    incident_id: int,
+    action: MailAction,
+    *,
+    by: Actor,
+    at: datetime,
+    longest: timedelta,
+    reason: str,
+) -> None:
+    span = action.shelved_for
+    if span is None:
+        shelve_until_clear(connection, incident_id, longest=longest, by=by, at=at, reason=reason)
+    else:
+        scope = scope_of_incident(connection, incident_id)
+        shelve(connection, scope, span=span, longest=longest, by=by, at=at, reason=reason)
 
 
 def _against(operator: Operator | None, claim: LinkClaim) -> LinkState | None:
@@ -164,19 +193,24 @@ def _against(operator: Operator | None, claim: LinkClaim) -> LinkState | None:
 
 def _done_already(look: LinkLook, stored: StoredIncident, action: MailAction) -> LinkLook:
     """Return what somebody did already, or why there is nothing left to do."""
+    incident, label = stored.incident, look.label
     if action in VERDICTS:
-        if look.label is None or look.label.verdict != VERDICTS[action]:
-            return look
-        return replace(look, state=LinkState.LABELLED, by=look.label.by, at=look.label.at)
-    if stored.acknowledged_by is not None and stored.incident.state in _SEEN:
-        by, at = stored.acknowledged_by, stored.acknowledged_at
+        if label is not None and label.verdict == VERDICTS[action]:
+            return replace(look, state=LinkState.LABELLED, by=label.by, at=label.at)
+    elif action.is_shelving and incident.ended_at is not None:
+        return replace(look, state=LinkState.OVER, at=incident.ended_at)
+    elif action is MailAction.ACKNOWLEDGE and _is_seen(stored):
+        by, at = stored.acknowledged_by or "", stored.acknowledged_at
         return replace(look, state=LinkState.ACKNOWLEDGED, by=by, at=at)
-    if stored.incident.state is IncidentState.CLOSED:
+    elif incident.state is IncidentState.CLOSED:
         return replace(look, state=LinkState.CLOSED, at=stored.closed_at)
     return look
 
 
-_SEEN = {IncidentState.ACKNOWLEDGED, IncidentState.CLOSED}
+def _is_seen(stored: StoredIncident) -> bool:
+    """Return whether somebody has acknowledged it since it was opened last."""
+    seen = {IncidentState.ACKNOWLEDGED, IncidentState.CLOSED}
+    return stored.acknowledged_by is not None and stored.incident.state in seen
 
 
 def _last_label(connection: Connection, incident_id: int) -> Label | None:

@@ -6,6 +6,7 @@ for every address of a mail; only the form's POST acts.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -74,7 +75,7 @@ def ask(request: Request, token: str) -> Response:
     service: Service = request.app.state.service
     claim = _claim(service, token)
     with reading(service.engine) as connection:
-        look = _let_in(look_at(connection, claim))
+        look = _let_in(look_at(connection, claim, at=clock.now()))
     return page(
         request, "act", view=act_view(claim, look, ZoneInfo(service.settings.plant.time_zone))
     )
@@ -87,6 +88,11 @@ def act(
     """Do what a link says, once; then lead to the page that says so."""
     service: Service = request.app.state.service
     claim = _claim(service, token)
+    why = " ".join(fields.get("why", "").split())[:_LONGEST_WHY]
+    if claim.action.is_shelving and not why:
+        raise ProblemError(
+            422, "shelving needs a reason", where="form", remedy="go back and say why"
+        )
     try:
         with writing(service.engine) as connection:
             _let_in(
@@ -95,12 +101,13 @@ def act(
                     claim,
                     at=clock.now(),
                     address=request.client.host if request.client else "",
-                    why=" ".join(fields.get("why", "").split())[:_LONGEST_WHY],
+                    longest=_longest(service, claim),
+                    why=why,
                 )
             )
     except UsageError as error:
         with reading(service.engine) as connection:
-            if look_at(connection, claim).state is LinkState.READY:
+            if look_at(connection, claim, at=clock.now()).state is LinkState.READY:
                 what, _, remedy = str(error).rpartition(": ")
                 raise ProblemError(
                     409, what or str(error), where="incident", remedy=remedy or "look at it again"
@@ -122,6 +129,13 @@ def _claim(service: Service, token: str) -> LinkClaim:
         status, what, remedy = _FAULTS[claim]
         raise ProblemError(status, what, where="link", remedy=remedy)
     return claim
+
+
+def _longest(service: Service, claim: LinkClaim) -> timedelta:
+    """Return the longest time for which such a link may shelve."""
+    alarms = service.settings.alarms
+    is_timed = claim.action.shelved_for is not None
+    return timedelta(hours=alarms.longest_shelf_h if is_timed else alarms.longest_one_shot_h)
 
 
 def _let_in(look: LinkLook) -> LinkLook:

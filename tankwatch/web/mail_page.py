@@ -7,21 +7,32 @@ from zoneinfo import ZoneInfo
 
 from tankwatch.core.incident import IncidentState
 from tankwatch.core.mail_action import BUTTON_WORDS, LinkClaim, MailAction
+from tankwatch.core.muting import ShelfKind
 from tankwatch.notify import wording
 from tankwatch.store.mail_acts import VERDICTS, LinkLook, LinkState
 from tankwatch.store.operators import NOT_A_FAULT, REAL_FAULT
 
 _QUESTION: Final = {
     MailAction.ACKNOWLEDGE: "Acknowledge this alarm?",
+    MailAction.SHELVE_1H: "Shelve this tank for 1 h?",
+    MailAction.SHELVE_8H: "Shelve this tank for 8 h?",
+    MailAction.SHELVE_UNTIL_CLEAR: "Shelve this alarm until it clears?",
     MailAction.NOT_A_FAULT: "Was this not a fault?",
     MailAction.REAL_FAULT: "Was this a real fault?",
 }
 _DONE: Final = {
     MailAction.ACKNOWLEDGE: "Acknowledged",
+    MailAction.SHELVE_1H: "Shelved for 1 h",
+    MailAction.SHELVE_8H: "Shelved for 8 h",
+    MailAction.SHELVE_UNTIL_CLEAR: "Shelved until it clears",
     MailAction.NOT_A_FAULT: "Put down as not a fault",
     MailAction.REAL_FAULT: "Put down as a real fault",
 }
+_SHELVING: Final = "No mail about it is sent in that time; detection and records go on."
 _MEANS: Final = {
+    MailAction.SHELVE_1H: _SHELVING,
+    MailAction.SHELVE_8H: _SHELVING,
+    MailAction.SHELVE_UNTIL_CLEAR: _SHELVING,
     MailAction.ACKNOWLEDGE: "The record shows that you have seen it. Nothing is switched off.",
     MailAction.NOT_A_FAULT: "The tank's threshold learns from it, and the models may learn this "
     "time as normal.",
@@ -32,6 +43,11 @@ _STATE_WORDS: Final = {
     IncidentState.ACKNOWLEDGED: "standing, acknowledged",
     IncidentState.RETURNED_UNACKNOWLEDGED: "over, not acknowledged",
     IncidentState.CLOSED: "closed",
+}
+_SHELF_WORDS: Final = {
+    ShelfKind.SHELVED: "Shelved",
+    ShelfKind.ONE_SHOT: "Shelved until it clears",
+    ShelfKind.OUT_OF_SERVICE: "Out of service",
 }
 _VERDICT_WORDS: Final = {NOT_A_FAULT: "not a fault", REAL_FAULT: "a real fault"}
 
@@ -46,13 +62,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ActView:
-    """The page; `button` is empty where nothing can be done, `why` where nothing can be added."""
+    """The page; `button` is empty where nothing can be done, `why` where nothing can be added.
+
+    `needs_why` is whether something must be added.
+    """
 
     title: str
     about: str
     told: str
     button: str
     why: str
+    needs_why: bool
     rows: tuple[Row, ...]
     uid: str
 
@@ -69,10 +89,17 @@ def act_view(claim: LinkClaim, look: LinkLook, zone: ZoneInfo) -> ActView:
         about=f"{name} {wording.SYMPTOM_WORDS[incident.symptom]}",
         told=told,
         button=BUTTON_WORDS[claim.action] if is_ready else "",
-        why="What was the cause, if you know it?" if is_ready and claim.action in VERDICTS else "",
+        why=_why(claim.action) if is_ready else "",
+        needs_why=claim.action.is_shelving,
         rows=_rows(look, zone),
         uid=incident.uid,
     )
+
+
+def _why(action: MailAction) -> str:
+    if action.is_shelving:
+        return "Why, for those who wonder later?"
+    return "What was the cause, if you know it?" if action in VERDICTS else ""
 
 
 def _ready(claim: LinkClaim) -> tuple[str, str]:
@@ -89,6 +116,8 @@ def _told(claim: LinkClaim, look: LinkLook, zone: ZoneInfo) -> tuple[str, str]:
             return done, told
         case LinkState.ACKNOWLEDGED | LinkState.LABELLED:
             return f"{done} already", f"{look.by} did this on {at}: nothing is left to do."
+        case LinkState.OVER:
+            return "This alarm is over", f"It cleared on {at}: nothing is left to shelve."
         case LinkState.WITHDRAWN:
             told = f"Readings that came later show that nothing was wrong: withdrawn on {at}."
             return "This alarm was withdrawn", told
@@ -114,6 +143,10 @@ def _rows(look: LinkLook, zone: ZoneInfo) -> tuple[Row, ...]:
     if look.label is not None:
         said = _VERDICT_WORDS.get(look.label.verdict, look.label.verdict)
         rows.append(Row("Put down as", f"{said} by {look.label.by}, {_time(look.label.at, zone)}"))
+    if look.shelf is not None:
+        until = "somebody ends it" if look.shelf.until is None else _time(look.shelf.until, zone)
+        what = _SHELF_WORDS[look.shelf.kind]
+        rows.append(Row(what, f"until {until}, by {look.shelf.by}: {look.shelf.reason}"))
     if look.operator is not None:
         you = look.operator
         rows.append(Row("You act as", f"{you.full_name} ({you.name}, {you.role.value})"))

@@ -15,6 +15,7 @@ from tankwatch.core.actor import Actor, Role, Via
 from tankwatch.core.incident import IncidentState
 from tankwatch.core.mail_action import MailAction
 from tankwatch.notify.links import LinkHolder, action_links
+from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.incidents import load_incidents, open_incident
 from tankwatch.store.mail_acts import UsedLinkRow
@@ -81,7 +82,7 @@ class Door:
 
 
 @contextmanager
-def opened(engine: Engine) -> Iterator[Door]:
+def opened(engine: Engine, settings: Settings | None = None) -> Iterator[Door]:
     """Serve an incident of tank T1, and the operators kim and lee."""
     with writing(engine) as connection:
         for name in ("kim", "lee"):
@@ -95,5 +96,5 @@ def opened(engine: Engine) -> Iterator[Door]:
             )
         key = open_incident(connection, OPENING, reason="score 1.5")
         uid = load_incidents(connection, ids=[key])[0].incident.uid
-    with served(engine) as web:
+    with served(engine, settings) as web:
         yield Door(engine, web.client, key, uid)
