@@ -66,6 +66,7 @@ MODULES = {
     "close": "incidents",
     "label": "incidents",
     "operator": "operators",
+    "route": "routes",
     "backtest": "backtest",
     "forecast": "forecast",
     "simulate": "simulate",

@@ -124,6 +124,32 @@ def enable(name: Name, by: By = "", json: JsonFlag = False) -> None:
     _set_active(name, is_active=True, by=by, json=json)
 
 
+@operator.command("group")
+def group(
+    name: Name,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option("--group", help="Group; more than once for more, none leaves every group."),
+    ] = None,
+    by: By = "",
+    json: JsonFlag = False,
+) -> None:
+    """Make an operator a member of these groups and of no other."""
+    now = clock.now()
+    with opened() as context, writing(context.engine) as connection:
+        found = need_operator(connection, name)
+        set_groups(connection, found.operator_id, groups or [])
+        subject, detail = f"operator {name}", ", ".join(groups or ["no group"])
+        audit(
+            connection, actor(by), action="operator-group", subject=subject, at=now, detail=detail
+        )
+        changed = need_operator(connection, name)
+    if json:
+        print_json(changed)
+    else:
+        OUTPUT.print(f"operator {name} is in: {', '.join(changed.groups) or 'no group'}")
+
+
 def _set_active(name: str, *, is_active: bool, by: str, json: bool) -> None:
     action = "enable" if is_active else "disable"
     now = clock.now()

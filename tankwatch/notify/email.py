@@ -176,7 +176,10 @@ class FolderTransport:
 
 
 def file_name(message: EmailMessage) -> str:
-    """Return ``<date>_<tank>_<kind>_<uid8>.eml``, safe on every file system."""
+    """Return ``<date>_<tank>_<kind>_<uid8>.eml``, safe on every file system.
+
+    An operator's own copy has the number of the operator behind it.
+    """
     date = message["Date"]
     moment: datetime | None = getattr(date, "datetime", None)
     stamp = f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}" if moment else "undated"
@@ -184,7 +187,11 @@ def file_name(message: EmailMessage) -> str:
     kind = _safe(str(message["X-Tankwatch-Kind"] or ""), 16) or "message"
     digest = hashlib.sha256(str(message["Message-ID"]).encode()).hexdigest()
     uid = _safe(str(message["X-Tankwatch-Incident"] or ""), 8) or digest[:8]
-    return f"{stamp}_{tank}_{kind}_{uid}.eml"
+    copy = _COPY.search(str(message["Message-ID"]))
+    return f"{stamp}_{tank}_{kind}_{uid}{copy[1].replace('.', '_') if copy else ''}.eml"
+
+
+_COPY = re.compile(r"(\.o\d+)@")
 
 
 def retry_at(
@@ -199,6 +206,12 @@ def retry_at(
     digest = hashlib.sha256(f"{message_id} {attempts}".encode()).digest()
     jitter = int.from_bytes(digest[:4], "big") / 2**32
     return now + timedelta(seconds=pause_s * (0.5 + 0.5 * jitter))
+
+
+def longest_try(attempts: int, *, base_s: float, cap_s: float) -> timedelta:
+    """Return for how long a message is tried at most: the pauses between that many tries."""
+    pauses = (min(cap_s, base_s * 2.0 ** min(tried, 60)) for tried in range(attempts - 1))
+    return timedelta(seconds=sum(pauses))
 
 
 def _safe(text: str, longest: int) -> str:

@@ -15,6 +15,8 @@ class Reason(StrEnum):
     SEND_ALARM = "send_alarm"
     SEND_ALL_CLEAR = "send_all_clear"
     SEND_WITHDRAWAL = "send_withdrawal"
+    SEND_ESCALATED = "send_escalated"
+    SEND_GROUPED = "send_grouped"
     HOLD_MAIL_OFF = "hold_mail_off"
     HOLD_NO_RECIPIENT = "hold_no_recipient"
     HOLD_NOT_ALARM_SEVERITY = "hold_not_alarm_severity"
@@ -30,11 +32,15 @@ class Reason(StrEnum):
     HOLD_SUPPRESSED_MAINTENANCE = "hold_suppressed_maintenance"
     HOLD_SUPPRESSED_TRANSFER = "hold_suppressed_transfer"
     HOLD_SUPPRESSED_BAD_SENSOR = "hold_suppressed_bad_sensor"
+    HOLD_ACKNOWLEDGED = "hold_acknowledged"
+    HOLD_OVER = "hold_over"
+    HOLD_OPERATOR_DISABLED = "hold_operator_disabled"
+    HOLD_NO_ADDRESS = "hold_no_address"
 
     @property
     def is_send(self) -> bool:
         """Return whether the message is to be sent."""
-        return self in {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR, Reason.SEND_WITHDRAWAL}
+        return self.value.startswith("send_")
 
     @classmethod
     def of_mute(cls, reason: MuteReason) -> "Reason":
@@ -50,6 +56,7 @@ def decide(
     alarm_sent: bool,
     now: datetime,
     page_within_s: float,
+    least: Severity = Severity.ALARM,
 ) -> Reason:
     """Return what to do with `notice`, and why.
 
@@ -59,7 +66,8 @@ def decide(
     whoever got the alarm: they are held only if nobody did, since an alarm that leaves after the
     end says itself that it is over.
 
-    `alarm_sent` is whether the incident's alarm was handed over.
+    `alarm_sent` is whether the incident's alarm was handed over; `least` the severity from which
+    on the recipient asked to be told, for others only an alarm pages.
     """
     if not mail_enabled:
         return Reason.HOLD_MAIL_OFF
@@ -69,7 +77,7 @@ def decide(
         return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
     if notice.kind is MessageKind.WITHDRAWAL:
         return Reason.SEND_WITHDRAWAL if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
-    return _decide_alarm(notice, now, timedelta(seconds=page_within_s))
+    return _decide_alarm(notice, now, timedelta(seconds=page_within_s), least)
 
 
 def decide_site(
@@ -95,9 +103,26 @@ def decide_site(
     return Reason.SEND_ALARM
 
 
-def _decide_alarm(notice: Notice, now: datetime, page_within: timedelta) -> Reason:
-    incident = notice.incident
-    if incident.severity is not Severity.ALARM:
+def decide_escalation(*, is_acknowledged: bool, is_over: bool) -> Reason:
+    """Return whether what was told to others before is told to the next ones, and why.
+
+    What is over asks for nobody else: who was told first still has to acknowledge it.
+    """
+    if is_acknowledged:
+        return Reason.HOLD_ACKNOWLEDGED
+    return Reason.HOLD_OVER if is_over else Reason.SEND_ESCALATED
+
+
+def decide_recipient(*, is_active: bool, email: str) -> Reason | None:
+    """Return why an operator is not told whatever it is; None if there is nothing against it."""
+    if not is_active:
+        return Reason.HOLD_OPERATOR_DISABLED
+    return None if email.strip() else Reason.HOLD_NO_ADDRESS
+
+
+def _decide_alarm(notice: Notice, now: datetime, page_within: timedelta, least: Severity) -> Reason:
+    incident, ranks = notice.incident, list(Severity)
+    if ranks.index(incident.severity) < ranks.index(least):
         return Reason.HOLD_NOT_ALARM_SEVERITY
     if incident.historical or notice.queued_at - incident.started_at > page_within:
         return Reason.HOLD_HISTORICAL

@@ -35,7 +35,7 @@ _MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
 class Heading:
     """What the headers of a mail say; `about` is the tank or the site."""
 
-    kind: MessageKind
+    kind: str
     uid: str
     about: str
     message_id: str
@@ -53,6 +53,7 @@ class MailView:
     sentence: str
     nature: str
     around: tuple[Fact, ...]
+    note: str
     checks: tuple[str, ...]
     facts: tuple[Fact, ...]
     readings: tuple[ReadingLine, ...]
@@ -73,6 +74,7 @@ def render_mail(
     time_zone: str,
     base_url: str | None = None,
     actions: Sequence[ActionLink] = (),
+    note: str = "",
 ) -> EmailMessage:
     """Return the mail of `notice`: plain text, and HTML with the picture inside.
 
@@ -86,20 +88,21 @@ def render_mail(
         time_zone: IANA zone in which times are shown.
         base_url: address of the web page; the mail links to its incident if there is one.
         actions: buttons of the one operator whom it goes to.
+        note: whom it was sent to before, where it is told to others for want of an answer.
 
     Raises:
         UsageError: an address, the Message-ID or the zone is not usable.
     """
-    view = _view(notice, evidence, time_zone, base_url, actions)
+    view = _view(notice, evidence, time_zone, base_url, actions, note)
     folder = notice.kind.value
     text = fill(f"{folder}/body.txt.j2", view)
     html = css_inline.inline(
         fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
     )
     picture = plot_incident(notice.incident, evidence, time_zone)
-    subject = " ".join(fill(f"{folder}/subject.txt.j2", view).split())
+    subject = subject_of(folder, view)
     heading = Heading(
-        kind=notice.kind,
+        kind=notice.kind.value,
         uid=notice.incident.uid,
         about=notice.incident.tank,
         message_id=notice.message_id,
@@ -117,6 +120,7 @@ def _view(
     time_zone: str,
     base_url: str | None,
     actions: Sequence[ActionLink],
+    note: str,
 ) -> MailView:
     incident = notice.incident
     zone = wording.zone_of(time_zone)
@@ -130,6 +134,7 @@ def _view(
         sentence=what_and_why(notice, evidence, time_zone=time_zone),
         nature=wording.NATURE_WORDS[incident.nature] if is_alarm else "",
         around=tuple(around_facts(notice, evidence, zone)),
+        note=note,
         checks=check_first(incident.symptom, units.get(incident.channel, "")) if is_alarm else (),
         facts=tuple(incident_facts(notice, evidence, zone)),
         readings=tuple(reading_lines(notice, evidence, zone)),
@@ -159,6 +164,12 @@ def _templates() -> Environment:
 def fill(template: str, view: object) -> str:
     """Return a template filled with what it shows."""
     return _templates().get_template(template).render(mail=view)
+
+
+def subject_of(folder: str, view: MailView | object) -> str:
+    """Return the subject in one line; one that is told to the next ones says so first."""
+    line = " ".join(fill(f"{folder}/subject.txt.j2", view).split())
+    return f"ESCALATED {line}" if getattr(view, "note", "") else line
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> str:
@@ -193,7 +204,7 @@ def headed(
         message["In-Reply-To"] = _checked_id(heading.thread_id)
         message["References"] = _checked_id(heading.thread_id)
     message["Auto-Submitted"] = "auto-generated"
-    message["X-Tankwatch-Kind"] = heading.kind.value
+    message["X-Tankwatch-Kind"] = heading.kind
     message["X-Tankwatch-Incident"] = wording.clean_name(heading.uid)
     message["X-Tankwatch-Tank"] = wording.clean_name(heading.about)
     return message

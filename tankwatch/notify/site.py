@@ -12,7 +12,7 @@ from tankwatch.core.incident import Incident, MessageKind
 from tankwatch.core.siblings import Kind, SiteNotice
 from tankwatch.core.times import human_duration
 from tankwatch.notify import wording
-from tankwatch.notify.render import Heading, fill, headed, put_body
+from tankwatch.notify.render import Heading, fill, headed, put_body, subject_of
 
 MOST_TANKS: Final = 60
 KIND_WORDS: Final = {
@@ -56,6 +56,7 @@ class SiteView:
     headline: str
     site: str
     sentence: str
+    note: str
     checks: tuple[str, ...]
     tanks: tuple[TankLine, ...]
     more: int
@@ -66,7 +67,13 @@ class SiteView:
 
 
 def render_site_mail(
-    notice: SiteNotice, *, number: int, sender: str, recipients: Sequence[str], time_zone: str
+    notice: SiteNotice,
+    *,
+    number: int,
+    sender: str,
+    recipients: Sequence[str],
+    time_zone: str,
+    note: str = "",
 ) -> EmailMessage:
     """Return the mail about a site; the same input gives the same bytes.
 
@@ -76,24 +83,25 @@ def render_site_mail(
         sender: address of the From header, with or without a name.
         recipients: addresses of the To header.
         time_zone: IANA zone in which times are shown.
+        note: as of `render_mail`.
 
     Raises:
         UsageError: an address, the Message-ID or the zone is not usable.
     """
-    view = _view(notice, number, time_zone)
+    view = _view(notice, number, time_zone, note)
     folder = notice.kind.value
     html = css_inline.inline(
         fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
     )
     heading = Heading(
-        kind=notice.kind,
+        kind=notice.kind.value,
         uid=notice.uid,
         about=notice.site,
         message_id=notice.message_id,
         thread_id=notice.thread_id,
         queued_at=notice.queued_at,
     )
-    subject = " ".join(fill(f"{folder}/subject.txt.j2", view).split())
+    subject = subject_of(folder, view)
     message = headed(heading, sender=sender, recipients=recipients, subject=subject)
     text = fill(f"{folder}/body.txt.j2", view)
     put_body(message, notice.message_id, text=text, html=html, picture=None)
@@ -130,7 +138,7 @@ def site_sentence(notice: SiteNotice, zone: ZoneInfo) -> str:
     )
 
 
-def _view(notice: SiteNotice, number: int, time_zone: str) -> SiteView:
+def _view(notice: SiteNotice, number: int, time_zone: str, note: str) -> SiteView:
     zone = wording.zone_of(time_zone)
     is_alarm = notice.kind is MessageKind.SITE_ALARM
     ordered = sorted(notice.members, key=lambda one: (-one.peak_score, one.tank, one.uid))
@@ -138,6 +146,7 @@ def _view(notice: SiteNotice, number: int, time_zone: str) -> SiteView:
         headline=site_headline(notice),
         site=wording.clean_name(notice.site),
         sentence=site_sentence(notice, zone),
+        note=note,
         checks=_CHECKS.get(notice.what, _WEATHER) if is_alarm else (),
         tanks=tuple(_line(one, notice, zone) for one in ordered[:MOST_TANKS]),
         more=max(len(ordered) - MOST_TANKS, 0),

@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tankwatch.core.incident import Nature, Severity, Symptom
+from tankwatch.core.times import human_duration
 from tankwatch.errors import UsageError
 
 SYMPTOM_WORDS: Final = {
@@ -167,3 +169,20 @@ def clock_time(moment: datetime, zone: ZoneInfo, *, day_of: datetime) -> str:
     if moment.astimezone(zone).date() == day_of.astimezone(zone).date():
         return f"{moment.astimezone(zone):%H:%M} {zone_label(moment, zone)}"
     return date_time(moment, zone)
+
+
+def told_before(people: Sequence[tuple[str, datetime]], *, after_s: int, time_zone: str) -> str:
+    """Return what an escalated alarm says of those who were told before, each with the time."""
+    waited = human_duration(after_s)
+    if not people:
+        return f"Nobody has acknowledged this within {waited}."
+    names = named_before(people, zone_of(time_zone))
+    return f"Nobody has acknowledged this within {waited}. It was sent before to {names}."
+
+
+def named_before(people: Sequence[tuple[str, datetime]], zone: ZoneInfo) -> str:
+    """Return who was told before and when: ``Kim Lee (06:12 CET), Ada Roe (06:14 CET)``."""
+    day = max(at for _, at in people)
+    return ", ".join(
+        f"{clean_name(name)} ({clock_time(at, zone, day_of=day)})" for name, at in people
+    )

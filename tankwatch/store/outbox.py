@@ -35,7 +35,11 @@ class MessageState(StrEnum):
 
 
 class OutboxRow(Base):
-    """A message about an incident, written in the transaction that changed the incident."""
+    """A message about an incident, written in the transaction that changed the incident.
+
+    From `addressed_at` on it has a notification for each who is told; it is sent, held or failed as
+    those are that leave at once.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (Index("ix_outbox_state_next_attempt_at", "state", "next_attempt_at"),)
@@ -54,6 +58,7 @@ class OutboxRow(Base):
     leased_until: Mapped[datetime | None] = mapped_column(UtcTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcTime)
     last_error: Mapped[str] = mapped_column(Text)
+    addressed_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class DeliveryRow(Base):
@@ -126,21 +131,23 @@ def message_id(uid: str, kind: MessageKind, domain: str, number: int = 1) -> str
 def claim_message(
     connection: Connection, *, owner: str, now: datetime, until: datetime
 ) -> QueuedMessage | None:
-    """Lease the oldest message that is due and not leased, and return it; None if there is none.
+    """Lease the oldest message that is due and addressed to nobody yet; None if there is none.
 
     The lease is a conditional update: whoever changes the row has the message.
     """
     alarm = aliased(OutboxRow)
-    # An all-clear waits for its alarm: it must neither overtake it nor be held for want of it.
+    # An all-clear waits for its alarm: it goes to whoever was told of that.
     alarm_waits = exists().where(
         alarm.message_id == OutboxRow.thread_id,
         alarm.outbox_id != OutboxRow.outbox_id,
         alarm.state == MessageState.PENDING.value,
+        alarm.addressed_at.is_(None),
     )
     free = or_(OutboxRow.leased_until.is_(None), OutboxRow.leased_until <= now)
     due = (
         OutboxRow.state == MessageState.PENDING.value,
         OutboxRow.next_attempt_at <= now,
+        OutboxRow.addressed_at.is_(None),
         free,
         ~alarm_waits,
     )
@@ -152,74 +159,23 @@ def claim_message(
     return None
 
 
-def mark_sent(
-    connection: Connection, outbox_id: int, *, owner: str, reason: str, note: str, at: datetime
-) -> bool:
-    """Note that a message was handed over, with a note on recipients who were refused.
+def mark_addressed(connection: Connection, outbox_id: int, *, owner: str, at: datetime) -> bool:
+    """Note that a message has a notification for each who is told.
 
     Like every mark, it is refused to whoever does not hold the lease any more; returns whether it
-    was made.  The try is noted all the same.
+    was made.
     """
-    values = {
-        "state": MessageState.SENT.value,
-        "reason": reason,
-        "sent_at": at,
-        "attempts": OutboxRow.attempts + 1,
-        "leased_until": None,
-        "last_error": "",
-    }
-    is_mine = _mark(connection, outbox_id, owner, values)
-    _add_delivery(connection, outbox_id, at, "sent", note if is_mine else f"{_LOST}. {note}")
-    return is_mine
+    return _mark(connection, outbox_id, owner, {"addressed_at": at, "leased_until": None})
 
 
 def mark_held(
     connection: Connection, outbox_id: int, *, owner: str, reason: str, at: datetime
 ) -> bool:
-    """Note that policy keeps a message from being sent; return whether the lease still held."""
+    """Note that policy keeps a message from everybody; return whether the lease still held."""
     values = {"state": MessageState.HELD.value, "reason": reason, "leased_until": None}
     is_mine = _mark(connection, outbox_id, owner, values)
     if is_mine:
-        _add_delivery(connection, outbox_id, at, "held", reason)
-    return is_mine
-
-
-def mark_retry(
-    connection: Connection,
-    outbox_id: int,
-    *,
-    owner: str,
-    error: str,
-    at: datetime,
-    next_attempt_at: datetime,
-) -> bool:
-    """Note a failed try and when the next is due; return whether the lease still held."""
-    values = {
-        "attempts": OutboxRow.attempts + 1,
-        "next_attempt_at": next_attempt_at,
-        "leased_until": None,
-        "last_error": error,
-    }
-    is_mine = _mark(connection, outbox_id, owner, values)
-    _add_delivery(connection, outbox_id, at, "retry", error if is_mine else f"{_LOST}. {error}")
-    return is_mine
-
-
-def mark_failed(
-    connection: Connection, outbox_id: int, *, owner: str, error: str, at: datetime
-) -> bool:
-    """Note that a message is given up; return whether the lease still held.
-
-    It stays, and is shown by `tankwatch status`.
-    """
-    values = {
-        "state": MessageState.FAILED.value,
-        "attempts": OutboxRow.attempts + 1,
-        "leased_until": None,
-        "last_error": error,
-    }
-    is_mine = _mark(connection, outbox_id, owner, values)
-    _add_delivery(connection, outbox_id, at, "failed", error if is_mine else f"{_LOST}. {error}")
+        add_deliveries(connection, [outbox_id], at, "held", reason)
     return is_mine
 
 
@@ -275,9 +231,6 @@ def load_messages(
     ]
 
 
-_LOST = "the lease was lost meanwhile"
-
-
 def _mark(connection: Connection, outbox_id: int, owner: str, values: Mapping[str, Any]) -> bool:
     """Change a message that is leased by `owner`, and return whether it was."""
     mine = (
@@ -288,8 +241,12 @@ def _mark(connection: Connection, outbox_id: int, owner: str, values: Mapping[st
     return connection.execute(update(OutboxRow).where(*mine).values(**values)).rowcount == 1
 
 
-def _add_delivery(
-    connection: Connection, outbox_id: int, at: datetime, outcome: str, detail: str
+def add_deliveries(
+    connection: Connection, outbox_ids: Sequence[int], at: datetime, outcome: str, detail: str
 ) -> None:
-    row = {"outbox_id": outbox_id, "at": at, "outcome": outcome, "detail": detail}
-    connection.execute(insert(DeliveryRow).values(row))
+    """Note a try to send messages, or why they are not sent."""
+    rows = [
+        {"outbox_id": key, "at": at, "outcome": outcome, "detail": detail} for key in outbox_ids
+    ]
+    if rows:
+        connection.execute(insert(DeliveryRow), rows)

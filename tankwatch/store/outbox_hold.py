@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from tankwatch.core.incident import MessageKind
-from tankwatch.store.outbox import DeliveryRow, MessageState, OutboxRow
+from tankwatch.store.notifications import NotificationRow
+from tankwatch.store.outbox import MessageState, OutboxRow, add_deliveries
 
 HOLD_GROUPED: Final = "hold_grouped"
 URGENT: Final = "urgent"
@@ -16,22 +17,26 @@ URGENT: Final = "urgent"
 def hold_alarms(connection: Connection, incident_ids: Sequence[int], *, at: datetime) -> None:
     """Keep the alarms of incidents that belong to one of their site from being sent.
 
-    One that is being sent, or that must not wait, is left alone.
+    One of which a mail was composed, or that must not wait, is left alone.
     """
+    composed = exists().where(
+        NotificationRow.outbox_id == OutboxRow.outbox_id,
+        NotificationRow.mail_id.is_not(None) | (NotificationRow.leased_until > at),
+    )
     query = select(OutboxRow.outbox_id).where(
         OutboxRow.incident_id.in_(incident_ids),
         OutboxRow.kind == MessageKind.ALARM.value,
         OutboxRow.state == MessageState.PENDING.value,
         OutboxRow.reason != URGENT,
         or_(OutboxRow.leased_until.is_(None), OutboxRow.leased_until <= at),
+        ~composed,
     )
     keys = connection.execute(query).scalars().all()
     if not keys:
         return
     change = update(OutboxRow).where(OutboxRow.outbox_id.in_(keys))
     connection.execute(change.values(state=MessageState.HELD.value, reason=HOLD_GROUPED))
-    rows = [{"outbox_id": key, "at": at, "outcome": "held", "detail": HOLD_GROUPED} for key in keys]
-    connection.execute(insert(DeliveryRow), rows)
+    add_deliveries(connection, keys, at, "held", HOLD_GROUPED)
 
 
 def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> None:
@@ -49,6 +54,7 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
         "reason": URGENT,
         "queued_at": at,
         "next_attempt_at": at,
+        "addressed_at": None,
     }
     connection.execute(update(OutboxRow).where(*mine, *held).values(values))
 
@@ -60,8 +66,11 @@ def free_messages(connection: Connection, owner: str, *, at: datetime) -> int:
     """
     mine = (OutboxRow.leased_by == owner, OutboxRow.leased_until > at)
     waiting = OutboxRow.state == MessageState.PENDING.value
-    change = update(OutboxRow).where(*mine, waiting)
-    return connection.execute(change.values(leased_until=at)).rowcount
+    change = update(OutboxRow).where(*mine, waiting).values(leased_until=at)
+    theirs = (NotificationRow.leased_by == owner, NotificationRow.leased_until > at)
+    leaving = NotificationRow.state == MessageState.PENDING.value
+    told = update(NotificationRow).where(*theirs, leaving).values(leased_until=at)
+    return connection.execute(change).rowcount + connection.execute(told).rowcount
 
 
 def is_queued(connection: Connection, queued_message_id: str) -> bool:

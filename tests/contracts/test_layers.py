@@ -17,6 +17,7 @@ BASE = {
     "settings_keep",
     "settings_late",
     "settings_plant",
+    "settings_notify",
     "settings_section",
     "settings_live",
     "settings_siblings",

@@ -160,8 +160,8 @@ def test_shards_passes_and_late_gateways_find_the_same_front(
     assert len(mails(tmp_path)) == 1
     in_parts = told(engine)
     with writing(engine) as connection:
-        tables = ("delivery", "outbox", "site_member", "site_incident", "transition", "incident")
-        for table in (*tables, "score", "detector_state"):
+        tables = ("delivery", "notification", "mail", "outbox", "site_member", "site_incident")
+        for table in (*tables, "transition", "incident", "score", "detector_state"):
             connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - constants
         connection.execute(text("UPDATE watermark SET scored_until = NULL, claimed_until = NULL"))
     detect(context, now=at(until + 3))

@@ -15,13 +15,10 @@ from tankwatch.store.outbox import (
     claim_message,
     count_messages,
     load_messages,
-    mark_failed,
+    mark_addressed,
     mark_held,
-    mark_retry,
-    mark_sent,
     message_id,
     queue_message,
-    was_sent,
 )
 
 NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
@@ -123,50 +120,6 @@ def test_expired_lease_is_taken_over(engine: Engine) -> None:
         assert connection.execute(query).scalar_one() == "b"
 
 
-def test_sent_message_is_never_claimed_again(engine: Engine) -> None:
-    queued(engine)
-    message = claimed_one(engine)
-    with writing(engine) as connection:
-        assert not was_sent(connection, message.incident_id, MessageKind.ALARM)
-        done = mark_sent(
-            connection, message.outbox_id, owner="a", reason="alarm", note="all took it", at=NOW
-        )
-        assert done
-        assert was_sent(connection, message.incident_id, MessageKind.ALARM)
-        assert not was_sent(connection, message.incident_id, MessageKind.ALL_CLEAR)
-        (sent,) = load_messages(connection, state=MessageState.SENT)
-    assert (sent.sent_at, sent.attempts, sent.reason, sent.last_error) == (NOW, 1, "alarm", "")
-    assert claimed(engine, now=NOW + 60 * MINUTE) is None
-    assert deliveries(engine) == [("sent", "all took it")]
-
-
-def test_failed_try_is_due_again_later(engine: Engine) -> None:
-    queued(engine)
-    for attempt in (1, 2):
-        now = NOW + attempt * 10 * MINUTE
-        message = claimed_one(engine, now=now)
-        with writing(engine) as connection:
-            key = message.outbox_id
-            later = now + 2 * MINUTE
-            mark_retry(connection, key, owner="a", error="451 later", at=now, next_attempt_at=later)
-        assert claimed(engine, now=now + MINUTE) is None
-    again = claimed_one(engine, now=NOW + 22 * MINUTE)
-    assert (again.attempts, again.last_error) == (2, "451 later")
-    assert counted(engine)["pending"] == 1
-    assert deliveries(engine) == [("retry", "451 later")] * 2
-
-
-def test_message_that_is_given_up_stays_and_is_counted(engine: Engine) -> None:
-    queued(engine)
-    message = claimed_one(engine)
-    with writing(engine) as connection:
-        mark_failed(connection, message.outbox_id, owner="a", error="550 no such user", at=NOW)
-        (failed,) = load_messages(connection, state=MessageState.FAILED)
-    assert (failed.attempts, failed.last_error, failed.sent_at) == (1, "550 no such user", None)
-    assert claimed(engine, now=NOW + 60 * MINUTE) is None
-    assert deliveries(engine) == [("failed", "550 no such user")]
-
-
 def test_held_message_tells_why_and_was_never_tried(engine: Engine) -> None:
     queued(engine)
     message = claimed_one(engine)
@@ -177,42 +130,29 @@ def test_held_message_tells_why_and_was_never_tried(engine: Engine) -> None:
     assert claimed(engine, now=NOW + 60 * MINUTE) is None
 
 
-def test_every_state_is_counted(engine: Engine) -> None:
-    assert counted(engine) == {"pending": 0, "sent": 0, "held": 0, "failed": 0}
-    queued(engine, 5)
-    keys = [claimed_one(engine).outbox_id for _ in range(3)]
+def test_addressed_message_is_never_claimed_again_and_waits_for_its_notifications(
+    engine: Engine,
+) -> None:
+    queued(engine)
+    message = claimed_one(engine)
     with writing(engine) as connection:
-        mark_sent(connection, keys[0], owner="a", reason="", note="", at=NOW)
-        mark_held(connection, keys[1], owner="a", reason="", at=NOW)
-        mark_failed(connection, keys[2], owner="a", error="", at=NOW)
-    assert counted(engine) == {"pending": 2, "sent": 1, "held": 1, "failed": 1}
+        assert mark_addressed(connection, message.outbox_id, owner="a", at=NOW)
+    assert claimed(engine, now=NOW + 60 * MINUTE) is None
+    assert counted(engine) == {"pending": 1, "sent": 0, "held": 0, "failed": 0}
 
 
 def test_who_lost_the_lease_marks_nothing(engine: Engine) -> None:
-    """A slow sender must not call sent, held or lost what another is sending meanwhile."""
+    """A slow program must not hold or address what another is at meanwhile."""
     queued(engine)
     key = claimed_one(engine).outbox_id
     assert claimed(engine, "b", now=NOW + 6 * MINUTE) is not None
     with writing(engine) as connection:
-        assert not mark_sent(connection, key, owner="a", reason="", note="by a", at=NOW)
+        assert not mark_addressed(connection, key, owner="a", at=NOW)
         assert not mark_held(connection, key, owner="a", reason="", at=NOW)
-        assert not mark_failed(connection, key, owner="a", error="550", at=NOW)
-        assert not mark_retry(
-            connection, key, owner="a", error="451", at=NOW, next_attempt_at=NOW + MINUTE
-        )
-        (message,) = load_messages(connection)
-        assert (message.state, message.attempts) == (MessageState.PENDING, 0)
-        assert mark_sent(connection, key, owner="b", reason="alarm", note="", at=NOW)
+        assert mark_held(connection, key, owner="b", reason="historical", at=NOW)
         # What was done once is done: a second mark of the same holder changes nothing.
-        assert not mark_failed(connection, key, owner="b", error="550", at=NOW)
-    lost = "the lease was lost meanwhile"
-    assert deliveries(engine) == [
-        ("sent", f"{lost}. by a"),
-        ("failed", f"{lost}. 550"),
-        ("retry", f"{lost}. 451"),
-        ("sent", ""),
-        ("failed", f"{lost}. 550"),
-    ]
+        assert not mark_addressed(connection, key, owner="b", at=NOW)
+    assert deliveries(engine) == [("held", "historical")]
 
 
 def test_threads_that_claim_at_once_get_different_messages(

@@ -174,8 +174,9 @@ def test_mail_that_was_sent_is_noted_once_the_server_is_back(
     values[0, 120:130, 0] = 2.5
     store(lone, values, slice(0, 200))
     assert detect(context, now=at(200)).raised == 1
-    # The first commit leases the alarm, the second notes that it is away.
-    before_commits(lone, {2}, server.restart)
+    # Both messages are addressed and a third looked for, the alarm is leased and its mail composed;
+    # the sixth commit notes that it is away.
+    before_commits(lone, {6}, server.restart)
     result = deliver(context, now=at(200))
     assert (result.sent, result.retried, result.failed) == (2, 0, 0)
     with reading(lone) as connection:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import insert, text, update
 
 from tankwatch.core.incident import MessageKind, Severity, Symptom
 from tankwatch.core.lifecycle import IncidentEvent
@@ -18,7 +18,7 @@ from tankwatch.store.engine import Connection, Engine, reading, writing
 from tankwatch.store.incidents import Opening, apply_event, open_incident
 from tankwatch.store.intake import store_readings
 from tankwatch.store.operators import store_label
-from tankwatch.store.outbox import claim_message, mark_sent, queue_message
+from tankwatch.store.outbox import MessageState, OutboxRow, queue_message
 from tankwatch.store.plant import ensure_tanks
 from tankwatch.store.readings import ReadingRows
 from tankwatch.store.registry import Artefact, TrainingFacts, store_model
@@ -124,9 +124,7 @@ def add_incidents(connection: Connection, ids: Mapping[str, int]) -> None:
 
     first = opened("alarm", 0)
     queue_message(connection, first, "u", kind=MessageKind.ALARM, domain="d", at=T0)
-    message = claim_message(connection, owner="a", now=T0, until=T0)
-    assert message is not None
-    mark_sent(connection, message.outbox_id, owner="a", reason="", note="", at=T0)
+    connection.execute(update(OutboxRow).values(state=MessageState.SENT.value))
     queue_message(connection, first, "u", kind=MessageKind.ALL_CLEAR, domain="d", at=T0)
     tell(connection, first, IncidentEvent.ACKNOWLEDGE, 5)
     tell(connection, first, IncidentEvent.RETURN, 9)

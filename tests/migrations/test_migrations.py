@@ -37,9 +37,10 @@ TABLES = {
     *("arrival_day", "archive"),
     *("operator", "operator_group", "group_member", "secret", "used_link"),
     *("suppression", "transfer"),
+    *("route", "notification", "mail"),
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = [f"{number:04}" for number in range(1, 18)]
+REVISIONS = [f"{number:04}" for number in range(1, 19)]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),

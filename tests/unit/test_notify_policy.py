@@ -13,7 +13,7 @@ from tankwatch.core.incident import (
     Severity,
     Symptom,
 )
-from tankwatch.notify.policy import Reason, decide
+from tankwatch.notify.policy import Reason, decide, decide_escalation, decide_recipient
 
 STARTED = datetime(2026, 3, 2, 5, 12, tzinfo=UTC)
 RAISED = STARTED + timedelta(minutes=3)
@@ -111,5 +111,32 @@ def test_alarm_that_is_over_is_sent_only_while_it_is_fresh() -> None:
 
 
 def test_only_the_send_reasons_send() -> None:
-    sending = {reason for reason in Reason if reason.is_send}
-    assert sending == {Reason.SEND_ALARM, Reason.SEND_ALL_CLEAR, Reason.SEND_WITHDRAWAL}
+    for reason in Reason:
+        assert reason.is_send is reason.name.startswith("SEND_"), reason
+
+
+@pytest.mark.parametrize("least", [Severity.ALERT, Severity.JOURNAL])
+def test_who_asked_for_less_severe_ones_is_told_of_them(least: Severity) -> None:
+    alert = replace(ALARM, incident=replace(INCIDENT, severity=Severity.ALERT))
+    told = decide(
+        alert,
+        mail_enabled=True,
+        recipients=("a",),
+        alarm_sent=False,
+        now=RAISED,
+        page_within_s=60_000,
+        least=least,
+    )
+    assert told is Reason.SEND_ALARM
+
+
+def test_escalation_is_held_once_somebody_answered_or_it_is_over() -> None:
+    assert decide_escalation(is_acknowledged=False, is_over=False) is Reason.SEND_ESCALATED
+    assert decide_escalation(is_acknowledged=True, is_over=False) is Reason.HOLD_ACKNOWLEDGED
+    assert decide_escalation(is_acknowledged=False, is_over=True) is Reason.HOLD_OVER
+
+
+def test_operator_who_cannot_be_reached_is_held_for_that() -> None:
+    assert decide_recipient(is_active=True, email="kim@x.example") is None
+    assert decide_recipient(is_active=False, email="kim@x.example") is Reason.HOLD_OPERATOR_DISABLED
+    assert decide_recipient(is_active=True, email=" ") is Reason.HOLD_NO_ADDRESS

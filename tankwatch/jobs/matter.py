@@ -1,0 +1,107 @@
+"""What a queued message is about: an incident of a tank, or one of its site."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
+from tankwatch.core.siblings import SiteNotice
+from tankwatch.store.engine import Connection
+from tankwatch.store.incidents import StoredIncident, load_incidents
+from tankwatch.store.outbox import QueuedMessage
+from tankwatch.store.siblings import load_memberships, load_site_incidents
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a message is about.
+
+    Attributes:
+        message: as it was queued.
+        notice: what is to be told, as it stands now.
+        stored: the incident of a tank, the first member's where the notice is of a site.
+        incident_ids: incidents that are told of.
+        number: of the incident, or of the site's, as commands take it.
+    """
+
+    message: QueuedMessage
+    notice: Notice | SiteNotice
+    stored: StoredIncident
+    incident_ids: tuple[int, ...]
+    number: int
+
+    @property
+    def site(self) -> str:
+        """Return the site that it is of."""
+        return self.stored.incident.site
+
+    @property
+    def severity(self) -> Severity:
+        """Return how much it asks of an operator."""
+        if isinstance(self.notice, SiteNotice):
+            return Severity.ALARM
+        return self.notice.incident.severity
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Return whether somebody has seen all of it."""
+        if isinstance(self.notice, SiteNotice):
+            states = [member.state for member in self.notice.members]
+        else:
+            states = [self.notice.incident.state]
+        return not {IncidentState.UNACKNOWLEDGED, IncidentState.RETURNED_UNACKNOWLEDGED} & {*states}
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when it was over; None while it lasts."""
+        if isinstance(self.notice, SiteNotice):
+            return self.notice.ended_at
+        return self.notice.incident.ended_at
+
+    @property
+    def alarm_kind(self) -> MessageKind:
+        """Return the kind of the message that tells of it first."""
+        return MessageKind.SITE_ALARM if self.message.kind.is_of_site else MessageKind.ALARM
+
+    @property
+    def is_alarm(self) -> bool:
+        """Return whether it tells of trouble, not of its end."""
+        return self.message.kind is self.alarm_kind
+
+    def in_mail(self, message_id: str, thread_id: str) -> Notice | SiteNotice:
+        """Return the notice as one recipient's mail has it."""
+        return replace(self.notice, message_id=message_id, thread_id=thread_id)
+
+
+def load_matter(connection: Connection, message: QueuedMessage) -> Matter:
+    """Return what a message is about, as it stands now."""
+    if message.kind.is_of_site:
+        return _of_site(connection, message)
+    stored = load_incidents(connection, ids=[message.incident_id])[0]
+    notice = Notice(
+        stored.incident, message.kind, message.message_id, message.thread_id, message.queued_at
+    )
+    key = stored.incident_id
+    return Matter(message, notice, stored, (key,), key)
+
+
+def _of_site(connection: Connection, message: QueuedMessage) -> Matter:
+    key = load_memberships(connection, [message.incident_id])[message.incident_id]
+    site = load_site_incidents(connection, ids=[key])[0]
+    members = load_incidents(connection, ids=site.incident_ids)
+    notice = SiteNotice(
+        kind=message.kind,
+        uid=site.uid,
+        site=site.site,
+        channel=site.channel,
+        what=site.kind,
+        started_at=min(member.incident.started_at for member in members),
+        raised_at=site.raised_at,
+        ended_at=site.ended_at,
+        site_tanks=site.site_tanks,
+        members=tuple(member.incident for member in members),
+        message_id=message.message_id,
+        thread_id=message.thread_id,
+        queued_at=message.queued_at,
+    )
+    first = next(one for one in members if one.incident_id == message.incident_id)
+    return Matter(message, notice, first, site.incident_ids, key)
