@@ -17,8 +17,8 @@ from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
 from tankwatch.settings_keep import Keep
 from tankwatch.settings_late import Late
 from tankwatch.settings_live import Sources
-from tankwatch.settings_plant import Plant
 from tankwatch.settings_notify import Notify
+from tankwatch.settings_plant import Plant
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve

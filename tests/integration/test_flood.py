@@ -7,7 +7,7 @@ a real SMTP server; only the clock is simulated.  ``pytest -s`` shows mails, inc
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email import policy
 from email.message import EmailMessage
@@ -88,7 +88,8 @@ def mailbox() -> Iterator[tuple[Mailbox, int]]:
 def readings() -> NDArray[np.float64]:
     """Return pressure and temperature of 300 tanks, (tanks, steps, 2); NaN where power is gone."""
     rng = np.random.default_rng(7)
-    values = np.array([1.0, 15.0]) + rng.normal(0, 1, (300, END, 2)) * np.array([0.02, 0.1])
+    noise = rng.normal(0, 1, (300, END, 2)) * np.array([0.02, 0.1])
+    values: NDArray[np.float64] = np.array([1.0, 15.0]) + noise
     cooled = np.minimum(np.arange(1, END) / 3.0, 1.0)
     # The front reaches 60 tanks of north, and at the edge of it ten of east: too few for a site.
     for tank in (*range(60), *range(150, 160)):
@@ -132,12 +133,12 @@ def people(engine: Engine) -> None:
             )
             set_groups(connection, key, [group] if group else [])
         always = Hours(parse_days(""), *parse_span(""))
-        for site, operator, group, after_s in (
-            ("north", "kim", None, 0),
-            (None, None, "shift", 0),
-            (None, "boss", None, 1800),
+        plain = NewRoute(None, Severity.ALARM, always, None, None, 0, digest=False)
+        for new in (
+            replace(plain, site="north", operator="kim"),
+            replace(plain, group="shift"),
+            replace(plain, operator="boss", after_s=1800),
         ):
-            new = NewRoute(site, Severity.ALARM, always, operator, group, after_s, digest=False)
             add_route(connection, new, at=START)
 
 

@@ -21,6 +21,8 @@ from tankwatch.store.notifications import load_notifications
 from tankwatch.store.outbox import load_messages
 from tankwatch.store.people import add_operator, set_active, set_groups
 from tankwatch.store.routes import NewRoute, add_route, load_routes, remove_route
+from tankwatch.store.scope import scope_of_tank
+from tankwatch.store.shelves import shelve
 from tests.integration.plant import (
     START,
     at,
@@ -165,6 +167,34 @@ def test_routes_that_fit_nobody_leave_it_to_the_settings_with_the_reason(context
     deliver(context, now=RAISED)
     assert sent_to(context) == ["operator@localhost"]
     assert reasons(context) == [(None, "no_route_fits", "send_alarm")]
+
+
+def test_what_is_shelved_is_told_nobody_and_what_was_told_before_not_to_the_next_ones(
+    context: Context,
+) -> None:
+    person(context.engine, "kim")
+    boss = person(context.engine, "boss")
+    lead(context.engine, "kim")
+    lead(context.engine, "boss", after_s=600)
+    deliver(context, now=RAISED)
+    shelve_tank(context, RAISED + MINUTE)
+    deliver(context, now=RAISED + 10 * MINUTE)
+    assert reasons(context)[1] == (boss, "escalation", "hold_shelved")
+
+
+def test_alarm_of_a_shelved_tank_is_held_with_the_reason(context: Context) -> None:
+    shelve_tank(context, RAISED - MINUTE)
+    assert deliver(context, now=RAISED).held == 1
+    with reading(context.engine) as connection:
+        assert load_messages(connection)[0].reason == "hold_shelved"
+        assert load_notifications(connection) == []
+
+
+def shelve_tank(context: Context, now: datetime) -> None:
+    hour, kim = timedelta(hours=1), Actor("kim", Via.COMMAND)
+    with writing(context.engine) as connection:
+        tank = scope_of_tank(connection, "TK-1")
+        shelve(connection, tank, span=hour, longest=hour, by=kim, at=now, reason="known")
 
 
 def test_operator_who_was_disabled_meanwhile_is_not_told(context: Context) -> None:
