@@ -35,12 +35,12 @@ _WIDTH_IN = 6.0
 _DPI = 200
 _STYLE: Final[dict[RcKeyType, Any]] = {
     "font.family": ["DejaVu Sans"],
-    "font.size": 9.0,
+    "font.size": 10.5,
     "axes.linewidth": 0.6,
     "axes.edgecolor": _QUIET,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 9.0,
+    "axes.titlesize": 10.5,
     "axes.titlepad": 4.0,
     "xtick.color": _QUIET,
     "ytick.color": _QUIET,
@@ -145,7 +145,7 @@ def _draw_channel(axes: Axes, evidence: Evidence, column: int) -> None:
     axes.set_ylim(bottom, top)
     name = wording.channel_label(evidence.channels[column])
     axes.set_title(_drawable(f"{name}, {unit}" if unit else name), loc="left", color="black")
-    axes.set_title(_drawable("; ".join(far)), loc="right", color=_LIMIT, fontsize=8.0)
+    axes.set_title(_drawable("; ".join(far)), loc="right", color=_LIMIT, fontsize=9.5)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.grid(visible=True, axis="y")
     if not np.isfinite(values).any():
@@ -210,7 +210,7 @@ def _label_time(axes: Axes, end: datetime, zone: ZoneInfo) -> None:
     )
     axes.xaxis.set_major_formatter(formatter)
     label = wording.zone_label(end, zone)
-    axes.set_xlabel(f"local time, {label}", loc="left", color=_QUIET, fontsize=8.0)
+    axes.set_xlabel(f"local time, {label}", loc="left", color=_QUIET, fontsize=9.5)
 
 
 def _draw_legend(figure: Figure, incident: Incident, evidence: Evidence) -> None:
@@ -227,10 +227,10 @@ def _draw_legend(figure: Figure, incident: Incident, evidence: Evidence) -> None
         loc="outside upper left",
         ncols=len(keys),
         frameon=False,
-        fontsize=8.5,
+        fontsize=10.0,
         alignment="left",
         title=_drawable(f"{tank}: {channel} {wording.SYMPTOM_WORDS[incident.symptom]}"),
-        title_fontproperties={"size": 12.0, "weight": "bold"},
+        title_fontproperties={"size": 13.0, "weight": "bold"},
     )
 
 
