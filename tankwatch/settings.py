@@ -19,6 +19,7 @@ from tankwatch.settings_late import Late
 from tankwatch.settings_live import Sources
 from tankwatch.settings_notify import Notify
 from tankwatch.settings_plant import Plant
+from tankwatch.settings_push import Push, PushName
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
@@ -266,6 +267,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     limit_ahead: LimitAhead = LimitAhead()
     siblings: Siblings = Siblings()
+    push: dict[PushName, Push] = Field(default={})
     alarms: Alarms = Alarms()
     notify: Notify = Notify()
     home: Path = Field(default=Path(), exclude=True)

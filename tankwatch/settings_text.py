@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from tankwatch.settings import PREFIX, Settings
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
 from tankwatch.settings_live import MqttSource, OpcuaNode, OpcuaSource
+from tankwatch.settings_push import Push
 
 # Tables of tables: as many of each as there are names.
 NAMED: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -18,6 +19,7 @@ NAMED: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sources.opcua.<name>", OpcuaSource),
     ("sources.opcua.<name>.nodes", OpcuaNode),
     ("channels.<name>", ChannelRules),
+    ("push.<name>", Push),
 )
 _BOUNDS = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"))
 

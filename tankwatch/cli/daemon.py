@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import asdict
 
 import typer
 
@@ -16,6 +17,7 @@ from tankwatch.cli.common import (
 from tankwatch.jobs.context import recorded
 from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import detect
+from tankwatch.jobs.push import PushResult, push
 from tankwatch.jobs.scheduler import run_daemon
 
 
@@ -43,14 +45,20 @@ def deliver_command(as_of: AsOf = "", json: JsonFlag = False) -> None:
     """Send what is queued: one pass."""
     with opened() as context, recorded(context, "deliver") as facts:
         result = deliver(context, now=present(as_of))
-        facts.rows = result.sent
+        told = push(context, now=present(as_of))
+        facts.rows = result.sent + told.sent
     if json:
-        print_json(result)
+        print_json({**asdict(result), "channels": asdict(told)})
         return
     OUTPUT.print(
         f"{result.sent} sent, {result.held} held, {result.retried} to try again, "
         f"{result.failed} given up"
     )
+    if told != PushResult():
+        OUTPUT.print(
+            f"channels: {told.sent} told, {told.held} held, {told.retried} to try again, "
+            f"{told.failed} given up"
+        )
 
 
 def run() -> None:

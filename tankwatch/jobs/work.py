@@ -9,6 +9,7 @@ from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.drift import look_for_drift, why_train
 from tankwatch.jobs.housekeeping import housekeeping
+from tankwatch.jobs.push import push
 from tankwatch.jobs.rollup import roll_up
 from tankwatch.jobs.train import train
 from tankwatch.jobs.watch import watch
@@ -44,6 +45,13 @@ def run_deliver(context: Context, now: datetime, facts: RunFacts) -> None:
     result = deliver(context, now=now)
     facts.rows = result.sent
     facts.detail = f"{result.held} held, {result.retried} to retry, {result.failed} failed"
+    if context.settings.push:
+        told = push(context, now=now)
+        facts.rows += told.sent
+        facts.detail += (
+            f"; channels: {told.sent} told, {told.held} held, {told.retried} to retry, "
+            f"{told.failed} failed"
+        )
 
 
 def run_train(context: Context, now: datetime, facts: RunFacts) -> None:

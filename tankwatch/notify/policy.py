@@ -36,11 +36,17 @@ class Reason(StrEnum):
     HOLD_OVER = "hold_over"
     HOLD_OPERATOR_DISABLED = "hold_operator_disabled"
     HOLD_NO_ADDRESS = "hold_no_address"
+    HOLD_OTHER_SITE = "hold_other_site"
 
     @property
     def is_send(self) -> bool:
         """Return whether the message is to be sent."""
         return self.value.startswith("send_")
+
+    @property
+    def is_mute(self) -> bool:
+        """Return whether it holds for a time, while a tank is muted."""
+        return self in {Reason.of_mute(reason) for reason in MuteReason}
 
     @classmethod
     def of_mute(cls, reason: MuteReason) -> "Reason":

@@ -35,12 +35,12 @@ TABLES = {
     *("token", "token_site", "site_memory", "checkpoint"),
     *("reading_hour", "reading_day", "tank_channel", "plant_day", "rollup", "rollup_due"),
     *("arrival_day", "archive"),
-    *("operator", "operator_group", "group_member", "secret", "used_link"),
+    *("operator", "operator_group", "group_member", "secret", "used_link", "push"),
     *("suppression", "transfer"),
     *("route", "notification", "mail"),
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = [f"{number:04}" for number in range(1, 19)]
+REVISIONS = [f"{number:04}" for number in range(1, 20)]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),
