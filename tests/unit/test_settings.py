@@ -98,3 +98,14 @@ def test_a_named_file_must_be_there_and_a_default_one_need_not(
 def test_a_variable_that_sets_nothing_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"TANKWATCH_MIAL__PORT sets nothing.*plant, database"):
         load_settings(None, {"TANKWATCH_MIAL__PORT": "1"})
+
+
+def test_address_of_a_channel_is_read_from_a_file_and_never_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "ops_url"
+    secret.write_text("ntfys://tok3n@ntfy.example/ops\n", encoding="utf-8")
+    loaded = load_settings(environment={"TANKWATCH_PUSH__OPS__URL_FILE": str(secret)})
+    assert loaded.push["ops"].url.get_secret_value() == "ntfys://tok3n@ntfy.example/ops"
+    assert "tok3n" not in repr(loaded)
+    with pytest.raises(SettingsError, match=r"push\.ops\.url = \(hidden\)") as refused:
+        load_settings(environment={"TANKWATCH_PUSH__OPS__URL": "tok3n"})
+    assert "tok3n" not in str(refused.value)
