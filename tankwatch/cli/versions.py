@@ -1,20 +1,20 @@
 """models show, shadow, compare, promote, rollback: which version is used, and why."""
 
-import getpass
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from tankwatch import clock
-from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
-from tankwatch.errors import ModelError, UsageError
+from tankwatch.cli.common import OUTPUT, JsonFlag, actor, opened, print_json, print_table
+from tankwatch.errors import UsageError
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.shadow import Comparison, compare_shadow, find_version
-from tankwatch.store.champions import find_shadows, promote, start_shadow, stop_shadow
+from tankwatch.store import model_acts
+from tankwatch.store.acts import audit
+from tankwatch.store.champions import find_shadows, start_shadow, stop_shadow
 from tankwatch.store.engine import Connection, reading, writing
-from tankwatch.store.registry import ModelState, load_artefact, load_versions
-from tankwatch.store.runs import write_audit
+from tankwatch.store.registry import ModelState, load_artefact
 
 Version = Annotated[int, typer.Argument(help="Number of the version.")]
 By = Annotated[str, typer.Option("--by", help="Who (default: your login name).")]
@@ -79,7 +79,7 @@ def shadow(
     """Score with a version beside the one in use, from now on; it never alarms."""
     with opened() as context, writing(context.engine) as connection:
         (stop_shadow if stop else start_shadow)(connection, version, at=clock.now())
-        _audit(connection, "shadow-stop" if stop else "shadow", version, "", by=by)
+        _audit(connection, "shadow-stop" if stop else "shadow", version, by=by)
     if json:
         print_json({"model_version": version, "state": "candidate" if stop else "shadow"})
         return
@@ -126,8 +126,12 @@ def promote_version(
     """Use a version from now on; scores of other versions are kept."""
     with opened() as context:
         if find_version(context, version).state is ModelState.SHADOW:
-            reason = f"{_stated(reason)} ({_in_shadow(context, version, anyway=anyway)})"
-        _use(context, version, reason=reason, action="promote", by=by)
+            shown = _in_shadow(context, version, anyway=anyway)
+            reason = f"{_stated(reason)} ({shown})"
+        with writing(context.engine) as connection:
+            model_acts.use_version(
+                connection, version, by=actor(by), at=clock.now(), reason=_stated(reason)
+            )
     _tell(version, json)
 
 
@@ -155,34 +159,16 @@ def roll_back(
     json: JsonFlag = False,
 ) -> None:
     """Use the version again that was in use before; past scores are kept."""
-    with opened() as context:
-        chosen = _earlier(context, detector or context.settings.detect.detector, to)
-        _use(context, chosen, reason=reason, action="rollback", by=by)
+    with opened() as context, writing(context.engine) as connection:
+        chosen = model_acts.roll_back(
+            connection,
+            detector or context.settings.detect.detector,
+            by=actor(by),
+            at=clock.now(),
+            reason=_stated(reason),
+            to=to,
+        )
     _tell(chosen, json)
-
-
-def _earlier(context: Context, detector: str, to: int | None) -> int:
-    """Return the version to go back to: `to`, else the one that was in use last."""
-    if to is not None:
-        detector = find_version(context, to).detector
-    with reading(context.engine) as connection:
-        versions = load_versions(connection, detector)
-    used = [v for v in versions if v.promoted_at and v.state is not ModelState.CHAMPION]
-    if to is not None:
-        used = [v for v in used if v.model_version_id == to]
-    if not used:
-        missing = f"version {to} is no" if to is not None else f"{detector} has no"
-        message = f"{missing} earlier version that was in use: see `tankwatch models list`"
-        raise ModelError(message)
-    newest = max(used, key=lambda v: (v.promoted_at or v.trained_at, v.model_version_id))
-    return newest.model_version_id
-
-
-def _use(context: Context, version: int, *, reason: str, action: str, by: str) -> None:
-    why = _stated(reason)
-    with writing(context.engine) as connection:
-        promote(connection, version, at=clock.now(), reason=why)
-        _audit(connection, action, version, why, by=by)
 
 
 def _stated(reason: str) -> str:
@@ -192,15 +178,8 @@ def _stated(reason: str) -> str:
     return reason.strip()
 
 
-def _audit(connection: Connection, action: str, version: int, detail: str, *, by: str) -> None:
-    write_audit(
-        connection,
-        at=clock.now(),
-        actor=by or getpass.getuser(),
-        action=action,
-        subject=f"model version {version}",
-        detail=detail,
-    )
+def _audit(connection: Connection, action: str, version: int, *, by: str) -> None:
+    audit(connection, actor(by), action=action, subject=f"model version {version}", at=clock.now())
 
 
 def _plain(one: Comparison) -> dict[str, Any]:

@@ -25,9 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tankwatch.core.times import from_ms
+from tankwatch.core.times import from_ms, to_ms
 from tankwatch.store.base import Base, UtcTime
 from tankwatch.store.partitions import ensure_partitions
+from tankwatch.store.score_hours import delete_hours_before, lower_hours, raise_hours
 from tankwatch.store.sql import id_list, is_sqlite, ms_column, ms_parameter
 
 score = Table(
@@ -84,6 +85,7 @@ def store_scores(connection: Connection, model_version_id: int, rows: ScoreRows)
     if not rows.tank_id.size:
         return
     ensure_partitions(connection, "score", rows.observed_ms)
+    raise_hours(connection, model_version_id, rows.tank_id, rows.observed_ms, rows.score)
     lists = {
         "t": rows.tank_id.tolist(),
         "m": rows.observed_ms.tolist(),
@@ -166,6 +168,7 @@ def _load(
 
 def delete_scores_before(connection: Connection, moment: datetime) -> int:
     """Delete scores of steps that began before `moment`; return their number."""
+    delete_hours_before(connection, to_ms(moment))
     return connection.execute(delete(score).where(score.c.observed_at < moment)).rowcount
 
 
@@ -187,6 +190,7 @@ def delete_scores_between(
     given = {**parameters, "from_ms": from_ms, "until_ms": until_ms}
     for version in versions:
         connection.execute(query, {**given, "version": version})
+    lower_hours(connection, versions, tank_ids, from_ms=from_ms, until_ms=until_ms)
 
 
 def load_states(

@@ -37,3 +37,14 @@ def ms_parameter(connection: Connection, expression: str) -> str:
         f"(timestamptz 'epoch' + {ms} / 1000 * interval '1 second' "
         f"+ mod({ms}, 1000) * interval '1 millisecond')"
     )
+
+
+def ms_bucket(connection: Connection, column: str) -> str:
+    """Return an expression for the beginning of the bucket of a time column, epoch milliseconds.
+
+    Buckets are `:width_ms` wide and begin at its multiples.
+    """
+    if is_sqlite(connection):
+        return f"{column} / :width_ms * :width_ms"
+    width = "CAST(:width_ms AS float8) * interval '1 millisecond'"
+    return ms_column(connection, f"date_bin({width}, {column}, timestamptz 'epoch')")

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from tankwatch.store.plant import Tank
 from tankwatch.store.sql import ms_column
 
 QUALITY = ("completeness", "timeliness", "validity", "consistency")
@@ -12,6 +13,13 @@ QUALITY = ("completeness", "timeliness", "validity", "consistency")
 def load_tank_status(connection: Connection) -> list[dict[str, Any]]:
     """Return the rows of `dash_tank_status`, by tank."""
     return _rows(connection, "SELECT * FROM dash_tank_status ORDER BY site, tank")
+
+
+def load_one_status(connection: Connection, tank: Tank) -> dict[str, Any]:
+    """Return the row of `dash_tank_status` of a tank."""
+    query = text("SELECT * FROM dash_tank_status WHERE site = :site AND tank = :tank")
+    row = connection.execute(query, {"site": tank.site, "tank": tank.name}).one()
+    return dict(row._mapping)
 
 
 def load_job_health(connection: Connection) -> list[dict[str, Any]]:

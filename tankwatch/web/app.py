@@ -10,7 +10,17 @@ from fastapi.staticfiles import StaticFiles
 from tankwatch import __version__
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine
-from tankwatch.web import health, login, mail_actions, pages, readings
+from tankwatch.web import (
+    fleet_pages,
+    health,
+    login,
+    mail_actions,
+    model_pages,
+    pages,
+    readings,
+    series,
+    tank_pages,
+)
 from tankwatch.web.guard import Guarded
 from tankwatch.web.problems import Problem, add_handlers
 from tankwatch.web.service import Service
@@ -37,8 +47,12 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.state.service = service
     app.include_router(readings.router)
     app.include_router(health.router)
+    app.include_router(series.router)
     app.include_router(login.router)
     app.include_router(mail_actions.router)
+    app.include_router(fleet_pages.router)
+    app.include_router(tank_pages.router)
+    app.include_router(model_pages.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(packages=[("tankwatch.web", "static")]))
     app.add_middleware(Guarded)

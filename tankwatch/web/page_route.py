@@ -23,6 +23,8 @@ _ENVIRONMENT.filters["counted"] = lambda number: f"{number:,}".replace(",", _THI
 _ENVIRONMENT.globals["version"] = __version__
 # The navigation: the page's name in templates (`here`), its address, and how it is called.
 _ENVIRONMENT.globals["navigation"] = (
+    ("fleet", "/", "Tanks"),
+    ("models", "/models", "Models"),
     ("health", "/health", "Health"),
     ("quality", "/quality", "Quality"),
 )

@@ -29,7 +29,6 @@ TANKS_A_PAGE = 200
 _Days = Annotated[int, Query(ge=1, le=366)]
 
 
-@router.get("/")
 @router.get("/health")
 def show_health(request: Request) -> Response:
     """Show the last pass, the jobs, and how many tanks are in which state."""
@@ -75,4 +74,4 @@ def show_tank(request: Request, place: str, days: _Days = 31) -> Response:
         channels = load_channel_days(connection, tank, from_day_ms=from_ms)
         units = {channel.name: channel.unit for channel in load_channels(connection)}
     view = quality_page.tank(tank, figures, channels, units=units, days=days)
-    return page(request, "tank", view=view)
+    return page(request, "quality_tank", view=view)

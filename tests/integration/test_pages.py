@@ -43,7 +43,7 @@ def look(web: Served, path: str, status: int = 200) -> Page:
 
 
 def test_empty_database_is_told_with_what_to_do(web: Served) -> None:
-    home = look(web, "/")
+    home = look(web, "/health")
     assert "No pass has run yet: tankwatch run" in home.text
     assert "There is no tank yet" in home.text
     assert "/quality" in home.links
@@ -146,7 +146,7 @@ def test_health_tells_the_last_pass_and_jobs_that_fail(engine: Engine, web: Serv
     for minutes in (3, 2):
         run(engine, "deliver", Outcome.FAILED, NOW - timedelta(minutes=minutes))
     run(engine, "rollup", Outcome.RUNNING, NOW)
-    page = look(web, "/")
+    page = look(web, "/health")
     assert "The last pass began 1 min ago (2026-03-05 00:58:30)." in page.text
     assert "4 learning" in page.text
     assert page.rows[1:] == [
@@ -164,7 +164,7 @@ def test_health_tells_the_last_pass_and_jobs_that_fail(engine: Engine, web: Serv
 
 def test_pass_that_is_overdue_is_told(engine: Engine, web: Served) -> None:
     run(engine, "detect", Outcome.DONE, NOW - timedelta(minutes=11))
-    assert "Attention: the last pass began 11 min ago" in look(web, "/").text
+    assert "Attention: the last pass began 11 min ago" in look(web, "/health").text
 
 
 def test_database_that_fails_is_told_on_a_page(web: Served, engine: Engine) -> None:
@@ -190,7 +190,7 @@ def test_pages_are_equal_on_both_backends(
         fill(engine)
         run(engine, "detect", Outcome.DONE, NOW)
         with served(engine) as web:
-            paths = ("/", "/quality", "/quality?days=1", ODD_LINK, "/quality/north/T2")
+            paths = ("/", "/health", "/quality", "/quality?days=1", ODD_LINK, "/quality/north/T2")
             found.append([web.client.get(path).text for path in paths])
         engine.dispose()
     postgres_server.drop(name)
@@ -203,5 +203,5 @@ def test_style_and_icon_are_served_and_named_by_the_pages(web: Served) -> None:
         answer = web.client.get(str(link["href"]))
         assert answer.status_code == 200
         assert answer.headers["x-content-type-options"] == "nosniff"
-    assert [link["rel"] for link in page.all("link")] == ["icon", "stylesheet"]
+    assert [link["rel"] for link in page.all("link")] == ["icon", "stylesheet", "stylesheet"]
     assert web.client.get("/static/%2e%2e/pages.py").status_code == 404

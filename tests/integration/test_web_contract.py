@@ -73,7 +73,9 @@ def test_server_keeps_what_its_document_promises(web: Served, mode: GenerationMo
 
 def test_document_names_every_path_and_the_token(web: Served) -> None:
     document = web.client.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/api/v1/readings", "/healthz", "/readyz"}
+    assert set(document["paths"]) == {
+        *("/api/v1/readings", "/api/v1/tanks/{place}/series", "/healthz", "/readyz")
+    }
     post = document["paths"]["/api/v1/readings"]["post"]
     assert set(post["requestBody"]["content"]) == {
         *("application/json", "application/x-ndjson", "text/csv")

@@ -38,6 +38,7 @@ TABLES = {
     *("operator", "operator_group", "group_member", "secret", "used_link", "push"),
     *("suppression", "transfer"),
     *("route", "notification", "mail"),
+    "score_hour",
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 REVISIONS = [f"{number:04}" for number in range(1, 20)]

@@ -8,16 +8,21 @@ import pytest
 import tankwatch
 
 WEB = Path(tankwatch.__file__).parent / "web"
-CSS = (WEB / "static" / "page.css").read_text(encoding="utf-8")
+# Each names its colours first, for light and then for dark.
+SHEETS = sorted((WEB / "static").glob("*.css"))
+CSS = "".join(file.read_text(encoding="utf-8") for file in SHEETS)
+_COLOURS = re.compile(r":root \{(.*?)\}", re.DOTALL)
 GROUNDS = ("ground", "raised", "fair", "poor", "bad")
 LEAST = 4.5
 
 
 def schemes() -> dict[str, dict[str, str]]:
     """Return the colours of each scheme by name; what dark does not change is as in light."""
+    blocks = _COLOURS.findall(CSS)
+    assert len(blocks) == 2 * len(SHEETS)
     light, dark = (
-        dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", block))
-        for block in re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
+        dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", "".join(blocks[first::2])))
+        for first in (0, 1)
     )
     return {"light": light, "dark": light | dark}
 
@@ -60,8 +65,15 @@ def test_both_schemes_name_every_colour_and_rules_name_no_other() -> None:
     assert set(light) == set(dark)
     used = set(re.findall(r"var\(--([a-z]+)\)", CSS))
     assert used == set(light)
-    rules = CSS.rsplit("* { box-sizing", 1)[1]
-    assert re.findall(r"#[0-9a-f]{3,8}\b", rules) == []
+    assert re.findall(r"#[0-9a-f]{3,8}\b", _COLOURS.sub("", CSS)) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_curves_and_limits_stand_out_from_what_lies_under_them(scheme: str) -> None:
+    colours = schemes()[scheme]
+    pairs = [(line, ground) for line in ("curve", "warn") for ground in ("ground", "flagged")]
+    pairs += [("curve", "band")]
+    assert {pair for pair in pairs if contrast(*(colours[name] for name in pair)) < 3.0} == set()
 
 
 FORBIDDEN = (
