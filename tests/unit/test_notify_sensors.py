@@ -5,7 +5,7 @@ import pytest
 from tankwatch.core.incident import MessageKind, Nature, Symptom
 from tankwatch.core.nature import nature_of
 from tankwatch.notify import wording
-from tankwatch.notify.facts import incident_facts
+from tankwatch.notify.render import render_mail
 from tankwatch.notify.sentences import headline
 from tests.unit.test_notify_sentences import evidence, notice, said
 
@@ -58,5 +58,14 @@ def test_nature_follows_from_symptom_and_source(
 
 @pytest.mark.parametrize("nature", list(Nature))
 def test_the_mail_says_what_it_looks_like(nature: Nature) -> None:
-    facts = incident_facts(notice(nature=nature), evidence(), wording.zone_of("UTC"))
-    assert wording.NATURE_WORDS[nature] in [fact.value for fact in facts]
+    mail = render_mail(
+        notice(nature=nature),
+        evidence(),
+        sender="a@b.example",
+        recipients=["c@d.example"],
+        time_zone="UTC",
+    )
+    body = mail.get_body(("plain",))
+    assert body is not None
+    told = " ".join(body.get_content().split())
+    assert f"Looks like {wording.NATURE_WORDS[nature]}" in told

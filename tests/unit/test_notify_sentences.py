@@ -252,9 +252,7 @@ def test_facts_are_complete() -> None:
     assert facts == {
         "Tank": "TK-104",
         "Site": "north",
-        "Channel": "pressure (87 % of the evidence)",
         "Symptom": "below expected",
-        "Looks like": "process: something at the tank",
         "Flagged since": "2026-03-02 05:05 UTC",
         "Until": "still standing at 2026-03-02 05:10 UTC",
         "Duration": "5 min",
