@@ -15,10 +15,16 @@ def record(
     against: str,
     other: float | None,
     target: float | None = None,
+    most: float | None = None,
 ) -> dict[str, Any]:
-    """Store a figure beside the alternative of the same run, and return what was stored."""
+    """Store a figure beside the alternative of the same run, and return what was stored.
+
+    The target is a ratio that is to be reached, or, for a time, the `most` that it may take.
+    """
     ratio = value / other if value is not None and other else None
     ok = None if target is None or ratio is None else ratio >= target
+    if most is not None and value is not None:
+        target, ok = most, value <= most
     row = {
         "name": name,
         "value": value,

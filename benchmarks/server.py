@@ -21,6 +21,13 @@ class Server:
             connection.execute(f"CREATE DATABASE {name}")
         return make_url(self._url).set(database=name).render_as_string(hide_password=False)
 
+    def set(self, *settings: str) -> None:
+        """Change settings of the server that hold from now on."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            for setting in settings:
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
+
 
 @contextmanager
 def server(folder: Path) -> Iterator[Server]:

@@ -10,7 +10,7 @@ from tankwatch.errors import UsageError
 from tankwatch.store.plant import ChannelRow, check_channel_name, load_channels
 from tankwatch.store.views import create_view, reading_columns
 
-READINGS_VIEW_VERSION = 1
+READINGS_VIEW_VERSION = 2
 _OURS = {"tank_id", "observed_at", "tank", "site", "timestamp"}
 _OF_POSTGRESQL = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 # Columns stand unquoted in statements and views, on whichever backend a database is later.

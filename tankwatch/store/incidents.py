@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,7 +35,17 @@ class IncidentRow(Base):
     """One stretch of time in which a tank did not behave."""
 
     __tablename__ = "incident"
-    __table_args__ = (Index("ix_incident_tank_id_started_at", "tank_id", "started_at"),)
+    __table_args__ = (
+        Index("ix_incident_tank_id_started_at", "tank_id", "started_at"),
+        Index("ix_incident_tank_id_raised_at", "tank_id", "raised_at"),
+        Index("ix_incident_severity_raised_at", "severity", "raised_at"),
+        Index(
+            "ix_incident_tank_id",
+            "tank_id",
+            sqlite_where=text("state <> 'closed'"),
+            postgresql_where=text("state <> 'closed'"),
+        ),
+    )
 
     incident_id: Mapped[int] = mapped_column(RowId, primary_key=True)
     uid: Mapped[str] = mapped_column(String(32), unique=True)
@@ -48,7 +59,7 @@ class IncidentRow(Base):
     channel_id: Mapped[int] = mapped_column(ForeignKey("channel.channel_id"))
     share: Mapped[float] = mapped_column(Float(53))
     symptom: Mapped[str] = mapped_column(String(32))
-    started_at: Mapped[datetime] = mapped_column(UtcTime)
+    started_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     raised_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcTime)

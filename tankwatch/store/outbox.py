@@ -42,10 +42,13 @@ class OutboxRow(Base):
     """
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_state_next_attempt_at", "state", "next_attempt_at"),)
+    __table_args__ = (
+        Index("ix_outbox_state_next_attempt_at", "state", "next_attempt_at"),
+        Index("ix_outbox_incident_id_state", "incident_id", "state"),
+    )
 
     outbox_id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.incident_id"), index=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.incident_id"))
     kind: Mapped[str] = mapped_column(String(16))
     message_id: Mapped[str] = mapped_column(String(200), unique=True)
     thread_id: Mapped[str] = mapped_column(String(200))

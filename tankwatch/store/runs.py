@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, Float, String, Text, delete, insert, select, update
+from sqlalchemy import Connection, Float, Index, String, Text, delete, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.store.base import Base, RowId, UtcTime
@@ -23,9 +23,13 @@ class JobRunRow(Base):
     """One run of a job."""
 
     __tablename__ = "job_run"
+    __table_args__ = (
+        Index("ix_job_run_job_job_run_id", "job", "job_run_id"),
+        Index("ix_job_run_job_outcome_job_run_id", "job", "outcome", "job_run_id"),
+    )
 
     job_run_id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    job: Mapped[str] = mapped_column(String(40), index=True)
+    job: Mapped[str] = mapped_column(String(40))
     owner: Mapped[str | None] = mapped_column(String(120))
     started_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.store.base import Base, UtcTime
+from tankwatch.store.last_scores import forget_last_before, keep_last, look_again
 from tankwatch.store.partitions import ensure_partitions
 from tankwatch.store.score_hours import delete_hours_before, lower_hours, raise_hours
 from tankwatch.store.sql import id_list, is_sqlite, ms_column, ms_parameter
@@ -85,6 +86,7 @@ def store_scores(connection: Connection, model_version_id: int, rows: ScoreRows)
     if not rows.tank_id.size:
         return
     ensure_partitions(connection, "score", rows.observed_ms)
+    newest = {"t": rows.tank_id, "m": rows.observed_ms, "s": rows.score, "c": rows.channel_id}
     raise_hours(connection, model_version_id, rows.tank_id, rows.observed_ms, rows.score)
     lists = {
         "t": rows.tank_id.tolist(),
@@ -104,6 +106,7 @@ def store_scores(connection: Connection, model_version_id: int, rows: ScoreRows)
             f"VALUES (?, {int(model_version_id)}, ?, ?, ?, ?) {conflict}"
         )
         connection.exec_driver_sql(statement, list(zip(*lists.values(), strict=True)))
+        keep_last(connection, model_version_id, newest)
         return
     statement = (
         f"INSERT INTO score {columns} "  # noqa: S608 - constants only
@@ -112,6 +115,7 @@ def store_scores(connection: Connection, model_version_id: int, rows: ScoreRows)
         f"CAST(:c AS smallint[])) AS u(t, m, s, f, c) {conflict}"
     )
     connection.execute(text(statement), {**lists, "version": model_version_id})
+    keep_last(connection, model_version_id, newest)
 
 
 def load_scores(
@@ -169,6 +173,7 @@ def _load(
 def delete_scores_before(connection: Connection, moment: datetime) -> int:
     """Delete scores of steps that began before `moment`; return their number."""
     delete_hours_before(connection, to_ms(moment))
+    forget_last_before(connection, moment)
     return connection.execute(delete(score).where(score.c.observed_at < moment)).rowcount
 
 
@@ -190,6 +195,7 @@ def delete_scores_between(
     given = {**parameters, "from_ms": from_ms, "until_ms": until_ms}
     for version in versions:
         connection.execute(query, {**given, "version": version})
+        look_again(connection, version, tank_ids, from_ms=from_ms)
     lower_hours(connection, versions, tank_ids, from_ms=from_ms, until_ms=until_ms)
 
 

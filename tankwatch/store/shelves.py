@@ -34,7 +34,7 @@ class ShelfRow(Base):
     # No foreign key: SQLite cannot add one to a table that is there.
     incident_id: Mapped[int | None] = mapped_column(RowId, index=True)
     kind: Mapped[str] = mapped_column(String(24))
-    from_at: Mapped[datetime] = mapped_column(UtcTime)
+    from_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     until_at: Mapped[datetime | None] = mapped_column(UtcTime)
     shelved_by: Mapped[str] = mapped_column(String(120))
     reason: Mapped[str] = mapped_column(Text)

@@ -30,6 +30,7 @@ from tests.integration.view_columns import COLUMNS
 
 T0 = datetime(2026, 3, 2, 6, 30, 0, 125_000, tzinfo=UTC)
 T0_MS = 1_772_433_000_125
+DAY_MS, DAY = 1_772_409_600_000, "2026-03-02T00:00:00.000Z"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TANKS = ("alarm", "known", "learning", "normal", "out", "quiet", "shelved")
@@ -52,6 +53,11 @@ OPENING = Opening(
 def at(minutes: int) -> str:
     """Return the time so many minutes after T0 as the views show it."""
     return (T0 + minutes * MINUTE).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def ms(minutes: int) -> int:
+    """Return the same in epoch milliseconds."""
+    return T0_MS + minutes * 60_000
 
 
 def shown(value: Any) -> Any:
@@ -195,7 +201,7 @@ def test_tank_status_shows_each_state(plant: Engine) -> None:
 
 
 def test_readings_show_added_channels(plant: Engine) -> None:
-    where = {"site": "north", "observed_at": at(0)}
+    where = {"site": "north", "observed_at": at(0), "observed_ms": T0_MS}
     assert rows(plant, "dash_readings", "tank") == [
         where | {"tank": "alarm", "pressure": 2.5, "temperature": 20.0, "density": None},
         where | {"tank": "known", "pressure": 3.5, "temperature": None, "density": None},
@@ -206,7 +212,7 @@ def test_readings_show_added_channels(plant: Engine) -> None:
 def test_scores_show_every_version_with_flag_and_channel(plant: Engine) -> None:
     found = rows(plant, "dash_scores", "tank, observed_at")
     assert [tuple(row.values()) for row in found] == [
-        ("north", tank, "autoencoder", at(minutes), score, 1.0, flag, channel)
+        ("north", tank, "autoencoder", at(minutes), ms(minutes), score, 1.0, flag, channel)
         for tank, minutes, score, flag, channel in (
             ("alarm", 0, 0.5, False, "pressure"),
             ("alarm", 1, 2.5, True, "temperature"),
@@ -231,6 +237,7 @@ def test_incidents_show_times_mails_and_the_last_label(plant: Engine) -> None:
         "symptom": "above_expected",
         "nature": "process",
         "started_at": at(0),
+        "started_ms": T0_MS,
         "ended_at": at(9),
         "acknowledged_at": at(5),
         "acknowledged_by": "kim",
@@ -247,15 +254,16 @@ def test_incidents_show_times_mails_and_the_last_label(plant: Engine) -> None:
 def test_alarm_kpis_count_alarms_only(plant: Engine) -> None:
     (day,) = rows(plant, "dash_alarm_kpis", "site, day")
     # Acknowledged two and four minutes after they were raised.
-    assert list(day.values()) == ["north", "2026-03-02", 4, 180.0, 3, 1, 2, 0.5]
+    assert list(day.values()) == ["north", "2026-03-02", DAY_MS, DAY, 4, 180.0, 3, 1, 2, 0.5]
 
 
 def test_job_health_counts_failures_since_the_last_success(plant: Engine) -> None:
     found = rows(plant, "dash_job_health", "job")
+    ended = {minute: f"2026-03-02T06:3{minute}:01.625Z" for minute in (1, 3)}
     assert [tuple(row.values()) for row in found] == [
-        ("detect", at(3), "2026-03-02T06:33:01.625Z", "failed", 42, 1.5, 0.5, 2),
-        ("train", at(0), None, "running", 0, None, None, 0),
-        ("watch", at(1), "2026-03-02T06:31:01.625Z", "done", 42, 1.5, 0.5, 0),
+        ("detect", at(3), ended[3], "failed", 42, 1.5, 0.5, 2, ended[1]),
+        ("train", at(0), None, "running", 0, None, None, 0, None),
+        ("watch", at(1), ended[1], "done", 42, 1.5, 0.5, 0, ended[1]),
     ]
 
 
