@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tankwatch.settings_ahead import LimitAhead
 from tankwatch.settings_alarms import Alarms
 from tankwatch.settings_channels import DEFAULT_CHANNELS, ChannelRules
+from tankwatch.settings_heartbeat import Heartbeat
 from tankwatch.settings_keep import Keep
 from tankwatch.settings_late import Late
 from tankwatch.settings_live import Sources
@@ -267,6 +268,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     limit_ahead: LimitAhead = LimitAhead()
     siblings: Siblings = Siblings()
+    heartbeat: Heartbeat = Heartbeat()
     push: dict[PushName, Push] = Field(default={})
     alarms: Alarms = Alarms()
     notify: Notify = Notify()

@@ -25,6 +25,10 @@ class Serve(Section):
     session_h: float = setting(
         12.0, "How long a login of the page lasts.", unit="h", gt=0, le=24 * 31
     )
+    metrics_token: SecretStr = setting(
+        SecretStr(""),
+        "Bearer token of whoever scrapes /metrics, best from a file; empty lets this machine only.",
+    )
     waiting_posts: int = setting(
         32, "Posts taken in at once; one more is told to come again (429).", ge=1, le=10_000
     )
@@ -46,7 +50,7 @@ class Serve(Section):
             raise ValueError(message)
         return self
 
-    @field_validator("page_password")
+    @field_validator("page_password", "metrics_token")
     @classmethod
     def _hard_to_guess(cls, password: SecretStr) -> SecretStr:
         if 0 < len(password.get_secret_value()) < _SHORTEST_PASSWORD:

@@ -20,6 +20,7 @@ from tankwatch import clock
 from tankwatch.errors import LeaseError, TankwatchError
 from tankwatch.jobs import work
 from tankwatch.jobs.context import LOG, Context, OwnerName, RunFacts, recorded
+from tankwatch.jobs.heartbeat import run_heartbeat
 from tankwatch.jobs.leases import JobStop, Leases
 from tankwatch.jobs.listen import Live, join, make_all, report, start
 from tankwatch.store.engine import reading, writing
@@ -28,7 +29,7 @@ from tankwatch.store.runs import has_run_since, interrupt_unfinished
 
 STOP_S = 9.0
 FIRST_MODEL_EVERY_S = 900
-JOBS = ("watch", "detect", "deliver", "drift", "train", "rollup", "housekeeping")
+JOBS = ("watch", "detect", "deliver", "drift", "train", "rollup", "housekeeping", "heartbeat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _take_over(
 def jobs(context: Context) -> list[Job]:
     """Return the daemon's jobs."""
     schedule, zone = context.settings.schedule, ZoneInfo(context.settings.plant.time_zone)
-    return [
+    found = [
         Job("watch", work.run_watch, IntervalTrigger(seconds=schedule.watch_s)),
         Job("detect", work.run_detect, IntervalTrigger(seconds=schedule.detect_s)),
         Job("deliver", work.run_deliver, IntervalTrigger(seconds=schedule.deliver_s)),
@@ -112,6 +113,10 @@ def jobs(context: Context) -> list[Job]:
             at_start=False,
         ),
     ]
+    beat = context.settings.heartbeat
+    if beat.url.get_secret_value():
+        found.append(Job("heartbeat", run_heartbeat, IntervalTrigger(seconds=beat.every_s)))
+    return found
 
 
 def lease_of(context: Context, job: str) -> str:

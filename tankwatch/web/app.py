@@ -18,6 +18,7 @@ from tankwatch.web import (
     model_pages,
     pages,
     readings,
+    scrape,
     series,
     tank_pages,
 )
@@ -45,8 +46,10 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.figures = scrape.Figures(service)
     app.include_router(readings.router)
     app.include_router(health.router)
+    app.include_router(scrape.router)
     app.include_router(series.router)
     app.include_router(login.router)
     app.include_router(mail_actions.router)
@@ -55,6 +58,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(model_pages.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(packages=[("tankwatch.web", "static")]))
+    app.add_middleware(scrape.Counted, figures=app.state.figures)
     app.add_middleware(Guarded)
     add_handlers(app)
     _describe_problems(app)

@@ -54,6 +54,11 @@ class Service:
         """Return whether another post would be sent away."""
         return self._taken >= self.settings.serve.waiting_posts
 
+    @property
+    def free_places(self) -> int:
+        """Return how many more posts could be taken now."""
+        return max(0, self.settings.serve.waiting_posts - self._taken)
+
     @contextmanager
     def place(self) -> Iterator[None]:
         """Take a place for a post, for as long as it is read, parsed and waits for its commit.
