@@ -11,6 +11,9 @@ from tankwatch import __version__
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine
 from tankwatch.web import (
+    acts,
+    alarms,
+    events,
     fleet_pages,
     health,
     login,
@@ -34,7 +37,8 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         service.writer.start()
-        yield
+        async with service.live.running():
+            yield
         await anyio.to_thread.run_sync(service.writer.stop)
 
     app = FastAPI(
@@ -56,6 +60,9 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(fleet_pages.router)
     app.include_router(tank_pages.router)
     app.include_router(model_pages.router)
+    app.include_router(alarms.router)
+    app.include_router(acts.router)
+    app.include_router(events.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(packages=[("tankwatch.web", "static")]))
     app.add_middleware(scrape.Counted, figures=app.state.figures)

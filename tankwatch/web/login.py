@@ -26,7 +26,7 @@ from tankwatch.web.page_access import (
     needs,
     session_length,
 )
-from tankwatch.web.page_route import PageRoute, page
+from tankwatch.web.page_route import PageRoute, own_address, page
 from tankwatch.web.passwords import is_right
 from tankwatch.web.service import Service
 
@@ -44,7 +44,7 @@ def show_login(request: Request, after: _Next = "/") -> Response:
         possible = has_logins(connection)
     if visitor is not None:
         return _go(after)
-    return page(request, "login", after=ours(after), possible=possible, login="", fault="")
+    return page(request, "login", after=own_address(after), possible=possible, login="", fault="")
 
 
 @router.post("/login")
@@ -74,7 +74,7 @@ async def log_in(request: Request, form: Annotated[Mapping[str, str], Depends(fi
     )
     if cookie is None:
         fault = "The login or the password is wrong."
-        shown = {"after": ours(after), "possible": True, "login": login, "fault": fault}
+        shown = {"after": own_address(after), "possible": True, "login": login, "fault": fault}
         return page(request, "login", status=401, **shown)
     service.throttle.note_right(login, address)
     answer = _go(after)
@@ -94,14 +94,8 @@ def log_out(request: Request, visitor: Annotated[Visitor, Depends(needs(Role.VIE
     return answer
 
 
-def ours(address: str) -> str:
-    """Return an address of this page that may be gone to; the first page for any other."""
-    is_path = address.startswith("/") and address[1:2] not in {"/", "\\"}
-    return address if is_path and address.isprintable() else "/"
-
-
 def _go(after: str) -> Response:
-    return RedirectResponse(ours(after), status_code=303)
+    return RedirectResponse(own_address(after), status_code=303)
 
 
 def _begun(service: Service, login: str, password: str, address: str) -> str | None:

@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 from tankwatch import clock
 from tankwatch.core.actor import Actor, Role, Via
 from tankwatch.errors import ProblemError
+from tankwatch.store.alarm_list import count_unseen
 from tankwatch.store.engine import Connection, reading
 from tankwatch.store.people import has_logins, load_operators
 from tankwatch.store.signing import known_signing_key
@@ -71,10 +72,11 @@ def visiting(request: Request) -> Visitor:
         visitor = find_visitor(connection, request)
         if visitor is None and has_logins(connection):
             raise _log_in_first(request)
+        unseen = count_unseen(connection)
     if visitor is None:
         may_look(request)
         visitor = Visitor("", "", Role.VIEWER, address_of(request))
-    request.state.visitor = visitor
+    request.state.visitor, request.state.unseen = visitor, unseen
     return visitor
 
 

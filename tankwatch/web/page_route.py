@@ -24,6 +24,7 @@ _ENVIRONMENT.globals["version"] = __version__
 # The navigation: the page's name in templates (`here`), its address, and how it is called.
 _ENVIRONMENT.globals["navigation"] = (
     ("fleet", "/", "Tanks"),
+    ("alarms", "/alarms", "Alarms"),
     ("models", "/models", "Models"),
     ("health", "/health", "Health"),
     ("quality", "/quality", "Quality"),
@@ -33,16 +34,23 @@ _ENVIRONMENT.globals["navigation"] = (
 def page(request: Request, template: str, *, status: int = 200, **shown: Any) -> Response:
     """Return the page that a template makes of what is shown; names are escaped.
 
-    Every template sees `visitor`, who is at the page; None before that is known.
+    Every template sees `visitor`, who is at the page, and `unseen`, how many alarms nobody has
+    acknowledged; both are None before it is known who asks.
     """
-    visitor = getattr(request.state, "visitor", None)
-    html = _ENVIRONMENT.get_template(f"{template}.html.j2").render(shown, visitor=visitor)
+    around = {name: getattr(request.state, name, None) for name in ("visitor", "unseen")}
+    html = _ENVIRONMENT.get_template(f"{template}.html.j2").render(shown, **around)
     return Response(
         html.encode(errors="replace"),
         status_code=status,
         media_type="text/html; charset=utf-8",
         headers={"Cache-Control": "no-store"},
     )
+
+
+def own_address(address: str, otherwise: str = "/") -> str:
+    """Return an address of this page that may be gone to; `otherwise` for any other."""
+    is_path = address.startswith("/") and address[1:2] not in {"/", "\\"}
+    return address if is_path and address.isprintable() else otherwise
 
 
 class PageRoute(APIRoute):

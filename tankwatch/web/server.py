@@ -12,6 +12,7 @@ from tankwatch.errors import SettingsError
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine
 from tankwatch.web.app import create_app
+from tankwatch.web.service import Service
 
 STOP_S = 9
 _BACKLOG = 2048
@@ -29,8 +30,9 @@ def serve(engine: Engine, settings: Settings, *, say: Callable[[str], None]) -> 
         SettingsError: the address is not free, or the TLS files cannot be used.
     """
     certificate, key = tls_files(settings)
+    app = create_app(engine, settings)
     config = uvicorn.Config(
-        create_app(engine, settings),
+        app,
         ssl_certfile=certificate,
         ssl_keyfile=key,
         log_config=None,
@@ -38,7 +40,7 @@ def serve(engine: Engine, settings: Settings, *, say: Callable[[str], None]) -> 
         server_header=False,
         timeout_graceful_shutdown=STOP_S,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, app.state.service)
     # The server raises the signal again once it has ended; that must not end the program as killed.
     before = {number: signal.signal(number, _ended) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -49,6 +51,19 @@ def serve(engine: Engine, settings: Settings, *, say: Callable[[str], None]) -> 
         for number, handler in before.items():
             signal.signal(number, handler)
     return server.started
+
+
+class Server(uvicorn.Server):
+    """A server that ends the streams of news first: they would not end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        await self._service.live.close()
+        await super().shutdown(sockets)
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -18,6 +18,7 @@ from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, reading
 from tankwatch.store.plant import Tank, load_tanks
 from tankwatch.store.tokens import Token
+from tankwatch.web.live import Live
 from tankwatch.web.throttle import Throttle
 
 # A channel or tank that another program adds is known after this long.
@@ -45,6 +46,9 @@ class Service:
         self.throttle = Throttle()
         # Each takes 64 MB for a moment.
         self.hashing = CapacityLimiter(2)
+        # matplotlib's state is one for all.
+        self.drawing = threading.Lock()
+        self.live = Live(engine)
         self._taken = 0
         self._seen: PlantSeen | None = None
         self._lock = threading.Lock()

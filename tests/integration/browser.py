@@ -80,7 +80,8 @@ def looking(
     finally:
         context.close()
     expected = f"the server responded with a status of {refused}"
-    assert [said for said in complaints if expected not in said] == []
+    left = [said for said in complaints if expected not in said]
+    assert left == [], left
 
 
 def log_in(page: Page, name: str, password: str = PASSWORD, *, path: str = "/") -> None:

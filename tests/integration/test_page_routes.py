@@ -95,7 +95,9 @@ def test_route_is_open_to_its_role_and_those_above(
         token = one.token() if who is not None else "x"
         answer = one.client.post(address, data={"form_token": token})
     else:
-        answer = one.get(address)
+        # News has no end: the status is enough.
+        with one.client.stream("GET", address, headers={"accept": "text/html"}) as answer:
+            pass
     if who is None:
         expected = {303} if method == "GET" else {401}
         assert answer.status_code in expected

@@ -16,6 +16,7 @@ from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, writing
 from tankwatch.store.tokens import add_token
 from tankwatch.web.app import create_app
+from tankwatch.web.server import Server
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -38,9 +39,10 @@ class Served:
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
     """Serve `app` in a thread, and return its address."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=5
     )
+    server = Server(config, app.state.service)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
