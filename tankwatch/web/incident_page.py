@@ -78,11 +78,15 @@ def incident(
     """
     found, zone, notice = stored.incident, wording.zone_of(time_zone), alarm_notice(stored, now)
     units = dict(zip(evidence.channels, evidence.units, strict=True))
+    channel = (
+        f"{wording.channel_label(found.channel)} ({wording.percent(found.share)} of the evidence)"
+    )
+    also = (Fact("Channel", channel), Fact("Looks like", wording.NATURE_WORDS[found.nature]))
     return IncidentView(
         row=row,
         sentence=what_and_why(notice, evidence, time_zone=time_zone),
         checks=check_first(found.symptom, units.get(found.channel, "")),
-        facts=tuple(incident_facts(notice, evidence, zone)),
+        facts=(*incident_facts(notice, evidence, zone), *also),
         readings=tuple(reading_lines(notice, evidence, zone)),
         history=tuple(_transition(change, zone) for change in history),
         audit=tuple(_audited(done, zone) for done in audit),

@@ -45,7 +45,7 @@ class Live:
         self._engine = engine
         self._followers = 0
         self._seen: Seen | None = None
-        self._is_over = False
+        self._over = asyncio.Event()
         self._wanted = asyncio.Event()
         self._told = asyncio.Condition()
 
@@ -64,7 +64,7 @@ class Live:
     async def close(self) -> None:
         """End everybody's stream: the server stops."""
         async with self._told:
-            self._is_over = True
+            self._over.set()
             self._told.notify_all()
 
     async def follow(self) -> AsyncGenerator[Seen]:
@@ -74,12 +74,12 @@ class Live:
         try:
             if self._followers > 1 and self._seen is not None:
                 yield self._seen
-            while not self._is_over:
+            while not self._over.is_set():
                 async with self._told:
-                    if not self._is_over:
+                    if not self._over.is_set():
                         await self._told.wait()
                     seen = self._seen
-                if self._is_over:
+                if self._over.is_set():
                     return
                 if seen is not None:
                     yield seen

@@ -115,7 +115,7 @@ def test_one_look_serves_everybody_who_watches(engine: Engine) -> None:
     async def watched() -> tuple[list[Seen], list[Seen]]:
         live = Live(engine)
         async with live.running():
-            return await asyncio.gather(follow(live, 2), follow(live, 2))  # type: ignore[return-value]
+            return await asyncio.gather(follow(live, 2), follow(live, 2))
 
     one, other = asyncio.run(watched())
     assert [id(seen) for seen in one] == [id(seen) for seen in other]
