@@ -19,6 +19,7 @@ OPEN = {
     ("GET", "/healthz"): "says that the server runs",
     ("GET", "/readyz"): "says whether readings would be taken",
     ("POST", "/api/v1/readings"): "asks for a token of its own",
+    ("GET", "/metrics"): "asks for a token of its own, or for this machine",
     ("GET", "/login"): "is where one becomes known",
     ("POST", "/login"): "is where one becomes known",
     ("GET", "/act/{token}"): "shows what its link names, which is signed for one operator",
