@@ -1,10 +1,14 @@
 """The usual query of each panel finds what it shows through an index, on both backends."""
 
+import re
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 
 from benchmarks.view_queries import USUAL, Usual, given
 from tankwatch.store.engine import Engine, reading
+from tests.integration.view_columns import COLUMNS
 
 # What is small, or shown whole, may be read whole; by the names that the views give it.
 WHOLE = {
@@ -39,3 +43,13 @@ def test_no_large_table_is_read_whole(engine: Engine, usual: Usual) -> None:
     assert {name for name in scans if name[0] != "("} - WHOLE - is_open == set()
     made = {line.split()[1] for line in lines if "AUTOMATIC" in line}
     assert made <= {"shelved", "own", "better", "champion"}
+
+
+def test_the_page_tells_every_column_of_every_view_in_order() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/views.md").read_text("utf-8")
+    told = {}
+    for part in page.split("\n### `")[1:]:
+        name, _, rest = part.partition("`")
+        table = rest.split("\n## ")[0]
+        told[name] = re.findall(r"^\| `(\w+)` \| .+ \|$", table, re.MULTILINE)
+    assert told == {name: columns.split() for name, columns in COLUMNS.items()}
