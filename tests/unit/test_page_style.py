@@ -51,7 +51,7 @@ def test_every_text_can_be_read_on_what_lies_under_it(scheme: str) -> None:
     colours = schemes()[scheme]
     pairs = [("text", ground) for ground in GROUNDS]
     pairs += [(text, ground) for text in ("link", "warn") for ground in ("ground", "raised")]
-    pairs += [("faint", "ground"), ("ground", "link"), ("ground", "warn")]
+    pairs += [("faint", "ground"), ("faint", "raised"), ("ground", "link"), ("ground", "warn")]
     faint = {
         pair: round(found, 2)
         for pair in pairs
