@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from tankwatch.core.times import human_duration, parse_time
 from tankwatch.settings import Settings
+from tankwatch.store.leases import Lease
+from tankwatch.store.traffic import MessageCount
 
 PASS = "detect"  # noqa: S105 - a job
 # A pass may take as long as its interval, and one may fail; what is later is worth a look.
@@ -25,6 +27,41 @@ class JobLine:
     rows: int
     seconds: str
     failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLine:
+    """Which daemon may run a job, and until when."""
+
+    name: str
+    owner: str
+    until: str
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    """Messages of one way that are in one state."""
+
+    way: str
+    state: str
+    count: int
+    oldest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went in and out since yesterday, and who works.
+
+    Attributes:
+        leases: of the jobs.
+        messages: to operators and channels, by state.
+        refused: rows in quarantine, by reason.
+    """
+
+    leases: tuple[LeaseLine, ...]
+    messages: tuple[MessageLine, ...]
+    refused: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +101,27 @@ def health(
         jobs=tuple(_job(job, zone, now) for job in jobs),
         states=tuple((state.replace("_", " "), states[state]) for state in sorted(states)),
         time_zone=settings.plant.time_zone,
+    )
+
+
+def traffic(
+    leases: Mapping[str, Lease],
+    messages: Sequence[MessageCount],
+    refused: Mapping[str, int],
+    *,
+    zone: ZoneInfo,
+    now: datetime,
+) -> Traffic:
+    """Return what went in and out, with times in the plant's zone."""
+    return Traffic(
+        leases=tuple(
+            LeaseLine(one.name, one.owner, _shown(one.until, zone), is_held=one.until > now)
+            for one in leases.values()
+        ),
+        messages=tuple(
+            MessageLine(one.way, one.state, one.count, _ago(one.oldest, now)) for one in messages
+        ),
+        refused=tuple((reason.replace("_", " "), count) for reason, count in refused.items()),
     )
 
 

@@ -1,6 +1,8 @@
 """The pages: how the plant's watch fares, and the quality of its readings."""
 
+from datetime import timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -8,6 +10,7 @@ from tankwatch import clock
 from tankwatch.core.actor import Role
 from tankwatch.errors import ProblemError
 from tankwatch.store.engine import reading
+from tankwatch.store.leases import load_leases
 from tankwatch.store.plant import load_channels
 from tankwatch.store.quality import load_channel_days, load_quality_days
 from tankwatch.store.status import (
@@ -17,6 +20,7 @@ from tankwatch.store.status import (
     load_quality,
 )
 from tankwatch.store.tanks import find_tank
+from tankwatch.store.traffic import count_quarantine, load_message_counts
 from tankwatch.web import health_page, quality_page
 from tankwatch.web.page_access import needs
 from tankwatch.web.page_route import PageRoute, page
@@ -26,18 +30,25 @@ router = APIRouter(
     route_class=PageRoute, dependencies=[Depends(needs(Role.VIEWER))], include_in_schema=False
 )
 TANKS_A_PAGE = 200
+SINCE = timedelta(hours=24)
 _Days = Annotated[int, Query(ge=1, le=366)]
 
 
 @router.get("/health")
 def show_health(request: Request) -> Response:
-    """Show the last pass, the jobs, and how many tanks are in which state."""
+    """Show the last pass, the jobs and who runs them, and what went in and out since yesterday."""
     service: Service = request.app.state.service
+    now = clock.now()
     with reading(service.engine) as connection:
         jobs = load_job_health(connection)
         states = count_tank_states(connection)
-    view = health_page.health(jobs, states, settings=service.settings, now=clock.now())
-    return page(request, "health", view=view)
+        leases = load_leases(connection)
+        messages = load_message_counts(connection, since=now - SINCE)
+        refused = count_quarantine(connection, since=now - SINCE)
+    view = health_page.health(jobs, states, settings=service.settings, now=now)
+    zone = ZoneInfo(service.settings.plant.time_zone)
+    traffic = health_page.traffic(leases, messages, refused, zone=zone, now=now)
+    return page(request, "health", view=view, traffic=traffic)
 
 
 @router.get("/quality")

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from tankwatch.core.incident import Incident
+from tankwatch.core.muting import Mute
 from tankwatch.core.times import from_ms, human_duration, parse_time, to_ms
 from tankwatch.notify.ahead import headline
 from tankwatch.notify.wording import SYMPTOM_WORDS, channel_label, unit_label
@@ -76,8 +77,8 @@ class TankView:
     last_reading: str
     score: str
     worst_channel: str
-    open_incident: int | None
-    outlook: str
+    open_incident: IncidentLine | None
+    muted: str
     incidents: tuple[IncidentLine, ...]
     limits: tuple[LimitLine, ...]
     spans: tuple[SpanLink, ...]
@@ -99,6 +100,7 @@ def view(
     incidents: Sequence[StoredIncident],
     *,
     hours: str,
+    mute: Mute | None,
     zone: ZoneInfo,
     now: datetime,
 ) -> TankView:
@@ -110,6 +112,7 @@ def view(
         series: what is drawn where no script runs.
         incidents: its newest ones.
         hours: the length of the span, as its link has it; empty for another one.
+        mute: what keeps mail about it from operators, None if nothing.
         zone: in which times are shown.
         now: what "ago" is counted from.
     """
@@ -132,8 +135,8 @@ def view(
         last_reading=_told(last, zone, now),
         score="" if score is None else f"{score:.2f}",
         worst_channel=channel_label(status["worst_channel"] or ""),
-        open_incident=status["open_incident_id"],
-        outlook=open_ones[0].outlook if open_ones else "",
+        open_incident=open_ones[0] if open_ones else None,
+        muted=_muted(mute, zone),
         incidents=lines,
         limits=tuple(_limits(series)),
         spans=tuple(_spans(link, series, hours)),
@@ -142,6 +145,14 @@ def view(
         series=series,
         time_zone=zone.key,
     )
+
+
+def _muted(mute: Mute | None, zone: ZoneInfo) -> str:
+    if mute is None:
+        return ""
+    until = f" until {_shown(mute.until, zone)}" if mute.until else ""
+    why = f" ({mute.detail})" if mute.detail else ""
+    return f"{mute.reason.value.replace('_', ' ')}{until}{why}"
 
 
 def _line(
@@ -154,7 +165,7 @@ def _line(
     lasted = human_duration(max(((one.ended_at or now) - one.started_at).total_seconds(), 0))
     return IncidentLine(
         number=stored.incident_id,
-        link=f"/incidents/{stored.incident_id}",
+        link=f"/incidents/{one.uid}",
         what=SYMPTOM_WORDS[one.symptom],
         channel=channel_label(one.channel),
         state=one.state.value.replace("_", " "),

@@ -10,6 +10,7 @@ from tankwatch.core.actor import Role
 from tankwatch.errors import ProblemError
 from tankwatch.store.engine import reading
 from tankwatch.store.incidents import load_incidents
+from tankwatch.store.muting import load_mute
 from tankwatch.store.plant import load_channels
 from tankwatch.store.series import load_kept
 from tankwatch.store.status import load_one_status
@@ -38,6 +39,7 @@ def show_tank(
 ) -> Response:
     """Show a tank: a chart where scripts run, pictures of the same span where none do."""
     service: Service = request.app.state.service
+    now = clock.now()
     zone = ZoneInfo(service.settings.plant.time_zone)
     with reading(service.engine) as connection:
         tank = find_tank(connection, place)
@@ -62,6 +64,7 @@ def show_tank(
         )
         status = load_one_status(connection, tank)
         incidents = load_incidents(connection, tank=tank.name, limit=MOST_INCIDENTS)
+        mute = load_mute(connection, tank.tank_id, status["open_incident_id"], now)
     view = tank_page.view(
         tank,
         status,
@@ -69,6 +72,7 @@ def show_tank(
         incidents,
         hours="" if begin or end else str(hours),
         zone=zone,
-        now=clock.now(),
+        mute=mute,
+        now=now,
     )
     return page(request, "tank", view=view)

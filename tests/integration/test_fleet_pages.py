@@ -1,15 +1,18 @@
 """The pages of the fleet and of a tank over HTTP, as somebody without scripts reads them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import insert
 
 from tankwatch import clock
 from tankwatch.core.times import from_ms
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, writing
 from tankwatch.store.plant import ensure_tanks
+from tankwatch.store.shelves import ShelfRow
 from tankwatch.web import fleet_page
 from tests.integration.charted import LAST_MS, ODD, ODD_SITE, SETTINGS, SPIKE_MS, fill
 from tests.integration.page_reader import Page, check
@@ -90,7 +93,9 @@ def test_tank_shows_state_incident_limits_and_pictures(engine: Engine, web: Serv
     assert "reaches its high limit in 12 to 25 min (94 %)" in page.text
     assert "2026-06-30 01:30 (2 min ago)" in page.text
     assert "2.50, mostly of pressure" in page.text
-    assert {"/quality/north/T1", "/incidents/1", "/"} <= set(page.links)
+    (incident,) = {link for link in page.links if link.startswith("/incidents/")}
+    assert {"/quality/north/T1", "/"} <= set(page.links)
+    assert web.client.get(incident).status_code == 200
     assert ["pressure kPa", "0.5", "3"] in [row[:3] for row in page.rows]
     assert page.rows[-1] == [
         "pressure heading for its high limit alarm, number 1",
@@ -104,6 +109,25 @@ def test_tank_shows_state_incident_limits_and_pictures(engine: Engine, web: Serv
     flagged = [part for part in page.all("rect") if part["class"] == "flagged"]
     assert len(flagged) == 3  # the same stretch in each picture
     assert str(page.all("section")[1]["data-series"]) == "/api/v1/tanks/north/T1/series"
+
+
+def test_tank_whose_mail_waits_says_why_and_until_when(engine: Engine, web: Served) -> None:
+    ids = fill(engine)
+    now = from_ms(LAST_MS)
+    with writing(engine) as connection:
+        row = {
+            "tank_id": ids["T2"],
+            "kind": "shelved",
+            "from_at": now,
+            "until_at": now + timedelta(hours=8),
+            "shelved_by": "kim",
+            "reason": "gauge is changed",
+        }
+        connection.execute(insert(ShelfRow).values(row))
+    page = look(web, "/tanks/north/T2")
+    told = "Mail about it waits: shelved until 2026-06-30 09:30 (kim: gauge is changed)"
+    assert told in page.text
+    assert "Mail about it" not in look(web, "/tanks/north/T1").text
 
 
 def test_any_stretch_can_be_read_without_scripts(engine: Engine, web: Served) -> None:

@@ -9,8 +9,11 @@ from urllib.parse import quote
 import pytest
 
 from tankwatch import clock
+from tankwatch.core.readings import Rejected, RejectReason
 from tankwatch.settings import Settings
-from tankwatch.store.engine import Engine, connect
+from tankwatch.store.engine import Engine, connect, writing
+from tankwatch.store.intake import quarantine
+from tankwatch.store.leases import take_lease
 from tankwatch.store.runs import Outcome
 from tankwatch.web import pages
 from tests.conftest import PostgresServer
@@ -149,7 +152,7 @@ def test_health_tells_the_last_pass_and_jobs_that_fail(engine: Engine, web: Serv
     page = look(web, "/health")
     assert "The last pass began 1 min ago (2026-03-05 00:58:30)." in page.text
     assert "4 learning" in page.text
-    assert page.rows[1:] == [
+    assert page.rows[1:4] == [
         [
             "deliver",
             "failed: 2 failures since it last worked",
@@ -160,6 +163,25 @@ def test_health_tells_the_last_pass_and_jobs_that_fail(engine: Engine, web: Serv
         ["detect", "done", "1 min ago 2026-03-05 00:58:30", "12\u202f345", "0.0"],
         ["rollup", "running", "0 s ago 2026-03-05 01:00:00", "0", "–"],
     ]
+
+
+def test_health_tells_who_works_what_was_sent_and_what_was_refused(
+    engine: Engine, web: Served
+) -> None:
+    quiet = look(web, "/health")
+    assert "None was due in the last 24 hours." in quiet.text
+    assert "No row was refused in the last 24 hours." in quiet.text
+    with writing(engine) as connection:
+        for name, minutes in (("deliver", -1), ("detect", 1)):
+            until = NOW + timedelta(minutes=minutes)
+            take_lease(connection, name, owner="node/7", now=NOW - timedelta(days=1), until=until)
+        for line, days in ((1, 0), (2, 0), (3, 2)):
+            row = Rejected("a.csv", line, RejectReason.BAD_NUMBER, "no number", "x")
+            quarantine(connection, [row], at=NOW - timedelta(days=days))
+    page = look(web, "/health")
+    assert ["deliver", "node/7", "2026-03-05 00:59:00 (over)"] in page.rows
+    assert ["detect", "node/7", "2026-03-05 01:01:00"] in page.rows
+    assert "2 bad number" in page.text
 
 
 def test_pass_that_is_overdue_is_told(engine: Engine, web: Served) -> None:

@@ -123,7 +123,7 @@
   function columns(one, width) {
     const middle = width / 2;
     const edges = one.low.length ? [one.low, one.high] : [];
-    return [one.t.map((t) => t + middle), one.mean, ...edges];
+    return [one.t.map((t) => t + middle), ...edges, one.mean];
   }
 
   function lines(one) {
@@ -213,14 +213,15 @@
       axes: [{ ...axis, values: TIMES }, { ...axis, size: 62, ...(one.score ? SCORES : {}) }],
       series: [
         { label: "time", value: (_, t) => (t === null ? "–" : moment(t)) },
+        // The mean comes last, as a later series is drawn over the band of an earlier one.
+        ...(reduced ? [edge("lowest"), edge("highest")] : []),
         {
           label: one.score ? "score" : reduced ? "mean" : one.channel,
           stroke: css("curve"), width: 1.5, points: { show: one.t.length < 60 },
           value: (_, value) => shown(value),
         },
-        ...(reduced ? [edge("lowest"), edge("highest")] : []),
       ],
-      bands: reduced ? [{ series: [3, 2], fill: css("band") }] : [],
+      bands: reduced ? [{ series: [2, 1], fill: css("band") }] : [],
       legend: { markers: { show: false } },
       hooks: {
         drawClear: [shade],
