@@ -68,12 +68,23 @@
     else if (current()) say("There is nothing to acknowledge.", true);
   }
 
+  const underWay = new WeakSet();
+
   async function send(form, submitter) {
     const fields = new URLSearchParams(new FormData(form, submitter));
     const of = form.dataset.of ? `${form.dataset.of}: ` : "";
-    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: fields });
-    form.closest("dialog")?.close();
-    if (answer.ok) {
+    const dialog = form.closest("dialog");
+    dialog?.close();
+    let answer;
+    try {
+      // Where it leads is here: what was done is all that is asked.
+      answer = await fetch(form.getAttribute("action"), { method: "POST", body: fields, redirect: "manual" });
+    } catch {
+      say("The server does not answer: nothing is known to be done.", true);
+      dialog?.showModal();
+      return;
+    }
+    if (answer.type === "opaqueredirect") {
       say(of + DONE[form.dataset.act]);
       // An incident's page has other forms once it is in another state.
       if (!document.getElementById("alarms")) location.reload();
@@ -89,7 +100,9 @@
     const form = event.target;
     if (!form.dataset?.act) return;
     event.preventDefault();
-    send(form, event.submitter).catch(() => say("The server does not answer: nothing was done.", true));
+    if (underWay.has(form)) return;
+    underWay.add(form);
+    send(form, event.submitter).finally(() => underWay.delete(form));
   });
 
   document.addEventListener("click", (event) => {
