@@ -70,13 +70,22 @@ def stores(backend: str, folder: Path) -> Iterator[tuple[Engine, Engine]]:
 
 
 def fill(engine: Engine, first: int, last: int) -> None:
-    """Store a reading of every tank in the steps from `first` to `last`."""
+    """Store a reading of every tank in the steps from `first` to `last`.
+
+    PostgreSQL makes the key's index afterwards: readings by time would go all over it.
+    """
+    is_postgresql = engine.name == "postgresql"
     with writing(engine) as connection:
         edges = START_MS + np.array([first, last], dtype=np.int64) * STEP_MS
         ensure_partitions(connection, "reading", edges)
+        if is_postgresql:
+            connection.execute(text("ALTER TABLE reading DROP CONSTRAINT pk_reading"))
         connection.execute(text(FILL[engine.name]), {"first": first, "last": last})
+        if is_postgresql:
+            key = "ADD CONSTRAINT pk_reading PRIMARY KEY (tank_id, observed_at)"
+            connection.execute(text(f"ALTER TABLE reading {key}"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if engine.name == "postgresql":
+        if is_postgresql:
             connection.execute(text("VACUUM ANALYZE reading"))
         else:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))

@@ -1,6 +1,8 @@
 """demo: from an empty directory to alarm mails, on sample data, along the production path."""
 
 import shutil
+import subprocess
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +12,7 @@ import typer
 
 import tankwatch
 from tankwatch import clock
+from tankwatch.cli import demo_page
 from tankwatch.cli.common import (
     OUTPUT,
     Choice,
@@ -28,7 +31,7 @@ from tankwatch.jobs.context import Context
 from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.watch import watch
-from tankwatch.store.engine import reading
+from tankwatch.store.engine import reading, writing
 from tankwatch.store.incidents import load_incidents
 from tankwatch.store.migrate import upgrade
 
@@ -69,37 +72,72 @@ def demo(
     directory: Annotated[
         Path, typer.Option("--dir", help="Empty directory, or one of an earlier demo.")
     ] = Path("demo"),
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the page meanwhile, and until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65_535)] = 8321,
     json: JsonFlag = False,
 ) -> None:
     """Watch a small farm for two days: ingest, train, detect, and mails you can open."""
-    folder = prepare(directory)
+    if serve and json:
+        message = "--serve shows a page until Ctrl-C, and --json prints the end: say one of the two"
+        raise UsageError(message)
+    folder = prepare(directory, demo_page.settings_of_page(port) if serve else "")
     Choice.path = folder / "tankwatch.toml"
     sample = sample_folder()
+    if serve:
+        sample = demo_page.move_sample(sample, folder, now=clock.now())
     loaded = settings()
     engine = open_engine(loaded)
     upgrade(engine)
     engine.dispose()
-    with opened(loaded) as context:
-
-        def tell(line: str) -> None:
-            if not json:
-                OUTPUT.print(line)
-
-        tell(f"1. an empty database in {folder}, and eight tanks' readings of ten quiet days")
-        history = sample / "history.csv.gz"
-        now = _last_time(history)
-        options = file_options(context.engine, loaded, now=now)
-        stored = accept_file(intake_of(context.engine, loaded), history, options, now=now)
-        tell(f"   {stored.stored:,} readings stored")
-        tell("2. training on them (about half a minute)")
-        result = train_shown(context, loaded.detect.detector)
-        tell(f"   version {result.model_version_id}: {result.train_windows:,} windows learned")
-        tell("3. two days with faults, replayed hour by hour: drop folder, detect, deliver")
-        replay(context, sample / "live.csv.gz", folder / loaded.ingest.folder)
-        report(context, sample / "labels.csv", folder, json=json)
+    with opened(loaded) as context, ExitStack() as stack:
+        server = _serve(context, stack, port) if serve else None
+        _learn(context, sample, folder, is_quiet=json)
+        if not json:
+            OUTPUT.print(
+                "3. two days with faults, replayed hour by hour: drop folder, detect, deliver"
+            )
+        try:
+            replay(context, sample / "live.csv.gz", folder / loaded.ingest.folder)
+            report(context, sample / "labels.csv", folder, json=json)
+        except KeyboardInterrupt:
+            OUTPUT.print("stopped before the two days were over")
+            raise typer.Exit(1) from None
+        if server is not None:
+            demo_page.stay(server, loaded.serve.base_url)
 
 
-def prepare(directory: Path) -> Path:
+def _learn(context: Context, sample: Path, folder: Path, *, is_quiet: bool) -> None:
+    """Store the quiet days, and train on them."""
+
+    def tell(line: str) -> None:
+        if not is_quiet:
+            OUTPUT.print(line)
+
+    tell(f"1. an empty database in {folder}, and eight tanks' readings of ten quiet days")
+    history = sample / "history.csv.gz"
+    now = _last_time(history)
+    options = file_options(context.engine, context.settings, now=now)
+    intake = intake_of(context.engine, context.settings)
+    stored = accept_file(intake, history, options, now=now)
+    tell(f"   {stored.stored:,} readings stored")
+    tell("2. training on them (about half a minute)")
+    result = train_shown(context, context.settings.detect.detector)
+    tell(f"   version {result.model_version_id}: {result.train_windows:,} windows learned")
+
+
+def _serve(context: Context, stack: ExitStack, port: int) -> "subprocess.Popen[str]":
+    """Begin to serve the page, with an operator of each role."""
+    assert Choice.path is not None  # noqa: S101 - set by the demo
+    with writing(context.engine) as connection:
+        passwords = demo_page.add_demo_operators(connection, at=clock.now())
+    server = stack.enter_context(demo_page.serving(Choice.path, port))
+    demo_page.introduce(context.settings.serve.base_url, passwords)
+    return server
+
+
+def prepare(directory: Path, more: str = "") -> Path:
     """Return an empty directory for the demo; only an earlier demo is cleared away.
 
     Raises:
@@ -112,7 +150,7 @@ def prepare(directory: Path) -> Path:
         shutil.rmtree(directory)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / MARK).touch()
-    (directory / "tankwatch.toml").write_text(SETTINGS, encoding="utf-8")
+    (directory / "tankwatch.toml").write_text(SETTINGS + more, encoding="utf-8")
     return directory
 
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from tankwatch.errors import ProblemError
 from tankwatch.ingest.options import EpochUnit, FileOptions
 
 _LONGEST = 120
-_Pairs = Annotated[list[str], Query(max_length=100)]
+_Pairs = Annotated[list[str], Field(max_length=100)]
+_LISTS = ("column", "unit", "absolute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +47,58 @@ class Understanding:
         )
 
 
-async def understood(
-    site: Annotated[
-        str | None, Query(description="Site of tanks that are new.", max_length=_LONGEST)
-    ] = None,
-    tank: Annotated[
-        str | None, Query(description="Tank of a body without one.", max_length=_LONGEST)
-    ] = None,
-    column: Annotated[
-        _Pairs, Query(description="A name in the body, as tank=Tag or pressure=PT.")
-    ] = [],  # noqa: B006 - FastAPI copies it
-    unit: Annotated[
-        _Pairs, Query(description="A channel's unit in the body, as pressure=bar.")
-    ] = [],  # noqa: B006
-    absolute: Annotated[_Pairs, Query(description="A channel whose pressure is absolute.")] = [],  # noqa: B006
-    time_zone: Annotated[
-        str, Query(description="Zone of times that state none.", max_length=_LONGEST)
-    ] = "",
-    epoch_unit: Annotated[EpochUnit, Query(description="Unit of numeric times.")] = "auto",
-) -> Understanding:
-    """Return what the request says of its body; async, so that no thread is asked for it."""
+class Asked(BaseModel):
+    """The query parameters of a post."""
+
+    site: str | None = Field(None, description="Site of tanks that are new.", max_length=_LONGEST)
+    tank: str | None = Field(None, description="Tank of a body without one.", max_length=_LONGEST)
+    column: _Pairs = Field([], description="A name in the body, as tank=Tag or pressure=PT.")
+    unit: _Pairs = Field([], description="A channel's unit in the body, as pressure=bar.")
+    absolute: _Pairs = Field([], description="A channel whose pressure is absolute.")
+    time_zone: str = Field("", description="Zone of times that state none.", max_length=_LONGEST)
+    epoch_unit: EpochUnit = Field("auto", description="Unit of numeric times.")
+
+
+def described() -> list[dict[str, Any]]:
+    """Return the parameters as OpenAPI has them."""
+    properties = Asked.model_json_schema()["properties"]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": schema.pop("description"),
+            "schema": schema,
+        }
+        for name, schema in properties.items()
+    ]
+
+
+async def understood(request: Request) -> Understanding:
+    """Return what the request says of its body; async, so that no thread is asked for it.
+
+    Most posts say nothing, and FastAPI would look for each parameter in each of them.
+
+    Raises:
+        RequestValidationError: a parameter is too long, or none of those that there are.
+    """
+    if not request.scope["query_string"]:
+        return _NOTHING
+    query = request.query_params
+    lists = {name: query.getlist(name) for name in _LISTS}
+    try:
+        asked = Asked.model_validate({**query, **lists})
+    except ValidationError as error:
+        found = [{**one, "loc": ("query", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from error
     return Understanding(
-        site=_name("site", site),
-        tank=_name("tank", tank),
-        columns=_pairs("column", column),
-        units=_pairs("unit", unit),
-        absolute=frozenset(absolute),
-        time_zone=time_zone,
-        epoch_unit=epoch_unit,
+        site=_name("site", asked.site),
+        tank=_name("tank", asked.tank),
+        columns=_pairs("column", asked.column),
+        units=_pairs("unit", asked.unit),
+        absolute=frozenset(asked.absolute),
+        time_zone=asked.time_zone,
+        epoch_unit=asked.epoch_unit,
     )
 
 

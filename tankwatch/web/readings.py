@@ -20,7 +20,7 @@ from tankwatch.ingest.delivery import Delivery
 from tankwatch.ingest.writer import Verdicts as Codes
 from tankwatch.store.tokens import Token
 from tankwatch.web.bodies import form_of, is_packed, read_limited, unpack
-from tankwatch.web.parameters import Understanding, understood
+from tankwatch.web.parameters import Understanding, described, understood
 from tankwatch.web.problems import of_source, of_usage, problem_responses
 from tankwatch.web.schemas import READINGS_BODY, Verdicts, shown_rejects
 from tankwatch.web.service import Service
@@ -50,7 +50,7 @@ class Post:
     "/readings",
     response_model=Verdicts,
     responses=problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
-    openapi_extra=READINGS_BODY,
+    openapi_extra={**READINGS_BODY, "parameters": described()},
     dependencies=[Security(BEARER)],
 )
 async def post_readings(

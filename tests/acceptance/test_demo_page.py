@@ -1,0 +1,81 @@
+"""The demo with its page: alarms arrive on it while it is looked at, and it stays until Ctrl-C."""
+
+import re
+import signal
+import socket
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from tankwatch.core.times import parse_time
+from tests.acceptance.gateway import free_port
+from tests.acceptance.program import command, environment, inside, inside_json, run
+
+
+def test_alarms_arrive_on_the_page_of_the_demo_and_it_stays_until_it_is_stopped(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    words = ("demo", "--dir", "demo", "--serve", "--port", str(port))
+    with subprocess.Popen(
+        command(*words),
+        cwd=tmp_path,
+        env=environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        told, counts = "", []
+        for line in program.stdout:
+            told += line
+            if "(viewer)" in line:
+                page = logged_in(f"http://127.0.0.1:{port}", told)
+                counts.append(alarms_shown(page))
+            if "until Ctrl-C" in line:
+                break
+        counts.append(alarms_shown(page))
+        program.send_signal(signal.SIGINT)
+        assert program.wait(timeout=60) == 0, told
+    assert counts[0] == 0 < counts[1]
+    begun = [parse_time(one["started_at"]) for one in _incidents(tmp_path)]
+    assert max(begun) > datetime.now(UTC) - timedelta(days=2, hours=2)
+
+
+def logged_in(address: str, told: str) -> httpx.Client:
+    """Return a client that is logged in with the password that the demo printed."""
+    (password,) = re.findall(r"kim +(\S+) +\(operator\)", told)
+    client = httpx.Client(base_url=address, timeout=60, follow_redirects=True)
+    answer = client.post("/login", data={"login": "kim", "password": password})
+    assert answer.status_code == 200, answer.text
+    return client
+
+
+def alarms_shown(page: httpx.Client) -> int:
+    """Return how many links to incidents the list of alarms has."""
+    answer = page.get("/alarms")
+    assert answer.status_code == 200, answer.text
+    return len(set(re.findall(r"/incidents/[0-9a-f]{16}", answer.text)))
+
+
+def _incidents(folder: Path) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = inside_json(folder / "demo", "incidents", "--all")
+    return found
+
+
+def test_a_page_that_shows_and_json_that_ends_are_not_asked_for_together(tmp_path: Path) -> None:
+    told = inside(tmp_path, "demo", "--serve", "--json", code=2).stderr
+    assert "say one of the two" in told
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_learned(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run(tmp_path, "demo", "--serve", "--port", port, code=2)
+    assert f"choose another port than {port}" in done.stderr
+    assert "readings stored" not in done.stdout
