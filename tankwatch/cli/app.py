@@ -67,6 +67,7 @@ MODULES = {
     "label": "incidents",
     "operator": "operators",
     "route": "routes",
+    "report": "report",
     "backtest": "backtest",
     "forecast": "forecast",
     "simulate": "simulate",

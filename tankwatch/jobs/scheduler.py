@@ -29,7 +29,18 @@ from tankwatch.store.runs import has_run_since, interrupt_unfinished
 
 STOP_S = 9.0
 FIRST_MODEL_EVERY_S = 900
-JOBS = ("watch", "detect", "deliver", "drift", "train", "rollup", "housekeeping", "heartbeat")
+BULLETINS_EVERY_S = 120
+JOBS = (
+    "watch",
+    "detect",
+    "deliver",
+    "bulletins",
+    "drift",
+    "train",
+    "rollup",
+    "housekeeping",
+    "heartbeat",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,7 @@ def jobs(context: Context) -> list[Job]:
         Job("watch", work.run_watch, IntervalTrigger(seconds=schedule.watch_s)),
         Job("detect", work.run_detect, IntervalTrigger(seconds=schedule.detect_s)),
         Job("deliver", work.run_deliver, IntervalTrigger(seconds=schedule.deliver_s)),
+        Job("bulletins", work.run_bulletins, IntervalTrigger(seconds=BULLETINS_EVERY_S)),
         Job("rollup", work.run_rollup, IntervalTrigger(seconds=schedule.rollup_s)),
         Job("first-model", work.run_first_model, IntervalTrigger(seconds=FIRST_MODEL_EVERY_S)),
         Job("drift", work.run_drift, _daily(schedule.drift_at, zone), at_start=False),

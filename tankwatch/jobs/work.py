@@ -4,6 +4,7 @@ from datetime import datetime
 
 from tankwatch.core.times import to_ms
 from tankwatch.errors import ModelError
+from tankwatch.jobs.bulletins import send_bulletins
 from tankwatch.jobs.context import LOG, Context, RunFacts, recorded
 from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import detect
@@ -52,6 +53,11 @@ def run_deliver(context: Context, now: datetime, facts: RunFacts) -> None:
             f"; channels: {told.sent} told, {told.held} held, {told.retried} to retry, "
             f"{told.failed} failed"
         )
+
+
+def run_bulletins(context: Context, now: datetime, facts: RunFacts) -> None:
+    """Send digests and reports that are due."""
+    facts.rows = send_bulletins(context, now=now)
 
 
 def run_train(context: Context, now: datetime, facts: RunFacts) -> None:

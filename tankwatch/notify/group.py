@@ -119,7 +119,7 @@ def group_view(
         urgency=_urgency(standing),
         is_alarm=bool(standing),
         sentence=(
-            f"{counted} of {places} {_sites(told)}, the first since {since}. They came close "
+            f"{counted}, at {places} {_sites(told)}, the first since {since}. They came close "
             f"together, so they are told in one mail; the worst and newest stand first."
         ),
         note="",
@@ -229,7 +229,8 @@ def _severity(one: Told) -> Severity:
     return one.notice.incident.severity
 
 
-def _rank(one: Told) -> tuple[int, int, float, str, int]:
-    """Return what sorts the worst first: severity, tanks, the newest, and then by name."""
+def _rank(one: Told) -> tuple[bool, int, int, float, str, int]:
+    """Return what sorts the worst first: unanswered, severity, tanks, the newest, then by name."""
     severity = list(Severity).index(_severity(one))
-    return (-severity, -len(_incidents(one)), -_started(one).timestamp(), _name(one), one.number)
+    tanks, started = len(_incidents(one)), _started(one).timestamp()
+    return (not one.is_escalated, -severity, -tanks, -started, _name(one), one.number)

@@ -143,11 +143,11 @@ def people(engine: Engine) -> None:
 
 
 def run(context: Context, values: NDArray[np.float64], box: Mailbox) -> None:
-    """Let the plant live through it: a pass every three minutes, deliveries every minute."""
+    """Let the plant live through it: a pass every five minutes, deliveries every minute."""
     for step in range(LEARNED + 1, END + 1):
         now = box.now = at(step)
-        if (step - LEARNED) % 3 == 0:
-            store(context.engine, values, slice(step - 3, step))
+        if (step - LEARNED) % 5 == 0:
+            store(context.engine, values, slice(step - 5, step))
             detect(context, now=now)
         deliver(context, now=now)
 

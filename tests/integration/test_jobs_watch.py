@@ -101,7 +101,7 @@ def test_every_job_of_the_daemon_runs_and_is_recorded(engine: Engine, tmp_path: 
         runs = load_runs(connection)
         states = [version.state for version in load_versions(connection)]
     assert {run.job for run in runs} == {
-        *("watch", "detect", "deliver", "drift", "train", "rollup", "housekeeping")
+        *("watch", "detect", "deliver", "bulletins", "drift", "train", "rollup", "housekeeping")
     }
     assert all(run.outcome is Outcome.DONE for run in runs)
     # The first model came before the night, and the night's replaced it.
