@@ -60,10 +60,12 @@ def shelve(
                 message = f"no incident of {what.name} stands: shelve it for a time with --for"
                 raise UsageError(message)
             longest = timedelta(hours=alarms.longest_one_shot_h)
-            for key in found:
-                until = shelves.shelve_until_clear(
+            until = min(
+                shelves.shelve_until_clear(
                     connection, key, longest=longest, by=who, at=now, reason=reason
                 )
+                for key in found
+            )
         else:
             longest = timedelta(hours=alarms.longest_shelf_h)
             until = shelves.shelve(
