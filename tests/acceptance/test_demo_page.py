@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,20 +29,26 @@ def test_alarms_arrive_on_the_page_of_the_demo_and_it_stays_until_it_is_stopped(
         text=True,
     ) as program:
         assert program.stdout is not None
-        told, counts = "", []
-        for line in program.stdout:
-            told += line
-            if "(viewer)" in line:
-                page = logged_in(f"http://127.0.0.1:{port}", told)
-                counts.append(alarms_shown(page))
-            if "until Ctrl-C" in line:
-                break
+        told = read_until(program.stdout, "(viewer)")
+        page = logged_in(f"http://127.0.0.1:{port}", told)
+        counts = [alarms_shown(page)]
+        told += read_until(program.stdout, "until Ctrl-C")
         counts.append(alarms_shown(page))
         program.send_signal(signal.SIGINT)
         assert program.wait(timeout=60) == 0, told
     assert counts[0] == 0 < counts[1]
     begun = [parse_time(one["started_at"]) for one in _incidents(tmp_path)]
     assert max(begun) > datetime.now(UTC) - timedelta(days=2, hours=2)
+
+
+def read_until(told: Iterable[str], mark: str) -> str:
+    """Return the lines up to the one that has `mark` in it."""
+    lines = []
+    for line in told:
+        lines.append(line)
+        if mark in line:
+            break
+    return "".join(lines)
 
 
 def logged_in(address: str, told: str) -> httpx.Client:

@@ -1,11 +1,10 @@
 """What mutes a tank: put down by operators, judged by the present, on both databases."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
-from tankwatch.core.actor import Actor, Via
 from tankwatch.core.incident import Nature
 from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.core.muting import Mute, MuteReason, SuppressionRule
@@ -15,13 +14,12 @@ from tankwatch.store.corrections import correct_incident
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.incidents import apply_event
 from tankwatch.store.maintenance import add_maintenance, cancel_maintenance, is_planned
-from tankwatch.store.muting import load_mute, load_muting
+from tankwatch.store.muting import load_muting
 from tankwatch.store.plant import ensure_tanks
-from tankwatch.store.scope import EVERYWHERE, Scope, scope_of_site, scope_of_tank
+from tankwatch.store.scope import EVERYWHERE, scope_of_site, scope_of_tank
 from tankwatch.store.shelves import (
     load_shelves,
     put_back_in_service,
-    shelve,
     shelve_until_clear,
     standing_incidents,
     take_out_of_service,
@@ -35,12 +33,8 @@ from tankwatch.store.suppression import (
     load_transfers,
     start_transfer,
 )
+from tests.integration.muting import DAY, HOUR, KIM, NOW, mute, put_on_shelf, scope, why
 from tests.integration.plant_of_incidents import raise_incident
-
-NOW = datetime(2026, 3, 24, 12, tzinfo=UTC)  # a Tuesday
-HOUR = timedelta(hours=1)
-DAY = 24 * HOUR
-KIM = Actor("kim", Via.PAGE, "192.0.2.7")
 
 
 @pytest.fixture
@@ -48,29 +42,6 @@ def tanks(engine: Engine) -> dict[str, int]:
     with writing(engine) as connection:
         found = ensure_tanks(connection, ["T1", "T2"], site="north", at=NOW - DAY)
         return found | ensure_tanks(connection, ["T3"], site="south", at=NOW - DAY)
-
-
-def mute(engine: Engine, tank: int, when: datetime, incident: int | None = None) -> Mute | None:
-    with reading(engine) as connection:
-        return load_mute(connection, tank, incident, when)
-
-
-def why(engine: Engine, tank: int, when: datetime, incident: int | None = None) -> str:
-    found = mute(engine, tank, when, incident)
-    return found.reason.value if found else ""
-
-
-def scope(engine: Engine, *, tank: str = "", site: str = "") -> Scope:
-    with reading(engine) as connection:
-        if tank:
-            return scope_of_tank(connection, tank)
-        return scope_of_site(connection, site) if site else EVERYWHERE
-
-
-def put_on_shelf(engine: Engine, what: Scope, hours: float, *, reason: str = "noisy") -> datetime:
-    with writing(engine) as connection:
-        span = hours * HOUR
-        return shelve(connection, what, span=span, longest=DAY, by=KIM, at=NOW, reason=reason)
 
 
 def test_shelved_tank_is_muted_until_its_time_is_up_and_no_other_tank_is(
