@@ -144,22 +144,31 @@ def load_due_readings(
         due: int64 (rows, 2), the first hours that are due, as `load_due` has them.
         channels: checked names of channels.
     """
-    end = "d.hour_at + 3600000" if is_sqlite(connection) else "d.hour_at + interval '1 hour'"
-    last = f"(:tank, {ms_parameter(connection, ':hour')})"
-    columns = ", ".join(f"r.{name}" for name in channels)
-    query = text(
-        f"SELECT r.tank_id, {ms_column(connection, 'r.observed_at')}, {columns} "  # noqa: S608
-        "FROM rollup_due d LEFT JOIN rollup s ON s.tank_id = d.tank_id "
-        f"JOIN reading r ON r.tank_id = d.tank_id AND r.observed_at >= d.hour_at "
-        f"AND r.observed_at < {end} WHERE (d.tank_id, d.hour_at) <= {last} "
-        "AND (s.closed_until IS NULL OR d.hour_at >= s.closed_until) "
-        "ORDER BY r.tank_id, r.observed_at"
-    )
+    query = text(due_readings_query(connection, channels))
     tank, hour = due[-1].tolist()
     found = connection.execute(query, {"tank": tank, "hour": hour})
     rows = np.array([tuple(row) for row in found], dtype=np.float64)
     rows = rows.reshape(-1, 2 + len(channels))
     return ReadingRows(rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64), rows[:, 2:])
+
+
+def due_readings_query(connection: Connection, channels: Sequence[str]) -> str:
+    """Return the statement that reads hours that are due, up to `:hour` of `:tank`.
+
+    SQLite takes CROSS JOIN as an order: left to itself it goes through every reading of a tank and,
+    for each, through every hour before it.
+    """
+    end = "d.hour_at + 3600000" if is_sqlite(connection) else "d.hour_at + interval '1 hour'"
+    last = f"(:tank, {ms_parameter(connection, ':hour')})"
+    columns = ", ".join(f"r.{name}" for name in channels)
+    return (
+        f"SELECT r.tank_id, {ms_column(connection, 'r.observed_at')}, {columns} "  # noqa: S608
+        "FROM rollup_due d LEFT JOIN rollup s ON s.tank_id = d.tank_id CROSS JOIN reading r "
+        f"WHERE (d.tank_id, d.hour_at) <= {last} "
+        f"AND r.tank_id = d.tank_id AND r.observed_at >= d.hour_at AND r.observed_at < {end} "
+        "AND (s.closed_until IS NULL OR d.hour_at >= s.closed_until) "
+        "ORDER BY d.tank_id, d.hour_at, r.observed_at"
+    )
 
 
 def clear_due(connection: Connection, due: NDArray[np.int64]) -> None:

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from tankwatch.store.engine import Engine, reading
+from tankwatch.store.rollup_due import due_readings_query
 
 FROM_MS = 1_772_409_600_000
 ROLLUPS = [
@@ -53,3 +54,17 @@ def test_quality_of_a_stretch_reads_its_days_alone(engine: Engine) -> None:
             assert any(line.startswith(key) for line in lines)
         else:
             assert not any("Seq Scan on reading_day" in line for line in lines)
+
+
+def test_readings_of_hours_that_are_due_are_looked_up_hour_by_hour(engine: Engine) -> None:
+    with reading(engine) as connection:
+        query = due_readings_query(connection, ["pressure"])
+    lines = plan(engine, query.replace(":tank", "1").replace(":hour", str(FROM_MS)))
+    if engine.name == "sqlite":
+        hours, *_, readings = [line for line in lines if line.startswith("SEARCH")]
+        assert hours.startswith("SEARCH d ")
+        assert readings == (
+            "SEARCH r USING PRIMARY KEY (tank_id=? AND observed_at>? AND observed_at<?)"
+        )
+    else:
+        assert any(line.startswith("Index Cond: ((tank_id = d.tank_id)") for line in lines)
