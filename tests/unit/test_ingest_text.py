@@ -43,8 +43,8 @@ def read(
         TEXT.encode("latin-1"),
         TEXT.replace("\n", "\r\n").encode(),
         TEXT.replace("\n", "\r").encode(),
-        gzip.compress(TEXT.encode()),
-        gzip.compress(TEXT[:40].encode()) + gzip.compress(TEXT[40:].encode()),
+        gzip.compress(TEXT.encode(), mtime=0),
+        gzip.compress(TEXT[:40].encode(), mtime=0) + gzip.compress(TEXT[40:].encode(), mtime=0),
     ],
 )
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 1 << 20])
