@@ -15,6 +15,7 @@ from tankwatch.store.incidents import load_incidents
 from tankwatch.store.muting import load_muting
 from tankwatch.store.notifications import Recipient, add_notifications, recipients_of
 from tankwatch.store.outbox import claim_message, mark_addressed, mark_held, was_sent
+from tankwatch.store.outbox_hold import AFTER_MUTE
 from tankwatch.store.people import Operator, load_operators
 from tankwatch.store.routes import load_routes
 
@@ -139,6 +140,7 @@ def decide_matter(
     `is_asked` is whether they asked by a route to be told of its severity.
     """
     within = context.settings.detect.page_within_s
+    was_muted = matter.message.reason == AFTER_MUTE
     if isinstance(matter.notice, SiteNotice):
         return decide_site(
             matter.notice,
@@ -146,6 +148,7 @@ def decide_matter(
             alarm_sent=alarm_sent,
             now=now,
             page_within_s=within,
+            was_muted=was_muted,
         )
     assert isinstance(matter.notice, Notice)  # noqa: S101 - there are two kinds of notices
     return decide(
@@ -156,4 +159,5 @@ def decide_matter(
         now=now,
         page_within_s=within,
         least=Severity.JOURNAL if is_asked else Severity.ALARM,
+        was_muted=was_muted,
     )

@@ -1,4 +1,4 @@
-"""Sending what is queued: address, claim, policy, compose, render, send, mark."""
+"""Sending what is queued: release, address, claim, policy, compose, render, send, mark."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from tankwatch.errors import DeliveryError, LeaseError, UsageError
 from tankwatch.jobs.addressing import address
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.letters import Item, compose, decide_items, render
+from tankwatch.jobs.unmuting import release_unmuted
 from tankwatch.notify.email import (
     FolderTransport,
     Refusal,
@@ -45,6 +46,8 @@ def deliver(context: Context, *, now: datetime) -> DeliverResult:
     marked: a crash between the last two sends it again with the same Message-ID, and never loses
     it.
     """
+    with writing(context.engine) as connection:
+        release_unmuted(connection, now=now)
     result = DeliverResult(held=address(context, now=now))
     transport = make_transport(context)
     while not context.stop.is_set() and (found := _due(context, now=now)):

@@ -63,6 +63,7 @@ def decide(
     now: datetime,
     page_within_s: float,
     least: Severity = Severity.ALARM,
+    was_muted: bool = False,
 ) -> Reason:
     """Return what to do with `notice`, and why.
 
@@ -73,7 +74,8 @@ def decide(
     end says itself that it is over.
 
     `alarm_sent` is whether the incident's alarm was handed over; `least` the severity from which
-    on the recipient asked to be told, for others only an alarm pages.
+    on the recipient asked to be told, for others only an alarm pages; `was_muted` whether the
+    message was held while its tank was muted: what then stands was not found late.
     """
     if not mail_enabled:
         return Reason.HOLD_MAIL_OFF
@@ -83,7 +85,8 @@ def decide(
         return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
     if notice.kind is MessageKind.WITHDRAWAL:
         return Reason.SEND_WITHDRAWAL if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
-    return _decide_alarm(notice, now, timedelta(seconds=page_within_s), least)
+    within = timedelta(seconds=page_within_s)
+    return _decide_alarm(notice, now, within, least, was_muted=was_muted)
 
 
 def decide_site(
@@ -93,6 +96,7 @@ def decide_site(
     alarm_sent: bool,
     now: datetime,
     page_within_s: float,
+    was_muted: bool = False,
 ) -> Reason:
     """Return what to do with a message about a site, and why; see `decide`."""
     if not any(recipient.strip() for recipient in recipients):
@@ -100,7 +104,8 @@ def decide_site(
     if notice.kind is MessageKind.SITE_ALL_CLEAR:
         return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
     within = timedelta(seconds=page_within_s)
-    if notice.queued_at - notice.started_at > within:
+    stands_after_mute = was_muted and notice.ended_at is None
+    if notice.queued_at - notice.started_at > within and not stands_after_mute:
         return Reason.HOLD_HISTORICAL
     if all(member.state is IncidentState.CLOSED for member in notice.members):
         return Reason.HOLD_ALREADY_CLOSED
@@ -126,14 +131,18 @@ def decide_recipient(*, is_active: bool, email: str) -> Reason | None:
     return None if email.strip() else Reason.HOLD_NO_ADDRESS
 
 
-def _decide_alarm(notice: Notice, now: datetime, page_within: timedelta, least: Severity) -> Reason:
+def _decide_alarm(
+    notice: Notice, now: datetime, within: timedelta, least: Severity, *, was_muted: bool
+) -> Reason:
     incident, ranks = notice.incident, list(Severity)
     if ranks.index(incident.severity) < ranks.index(least):
         return Reason.HOLD_NOT_ALARM_SEVERITY
-    if incident.historical or notice.queued_at - incident.started_at > page_within:
+    stands_after_mute = was_muted and incident.ended_at is None
+    is_late = notice.queued_at - incident.started_at > within and not stands_after_mute
+    if incident.historical or is_late:
         return Reason.HOLD_HISTORICAL
     if incident.state is IncidentState.CLOSED:
         return Reason.HOLD_ALREADY_CLOSED
-    if incident.ended_at is not None and now - notice.queued_at > page_within:
+    if incident.ended_at is not None and now - notice.queued_at > within:
         return Reason.HOLD_WAITED_TOO_LONG
     return Reason.SEND_ALARM

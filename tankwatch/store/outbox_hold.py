@@ -5,13 +5,16 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy.orm import aliased
 
-from tankwatch.core.incident import MessageKind
+from tankwatch.core.incident import IncidentState, MessageKind
+from tankwatch.store.incidents import IncidentRow
 from tankwatch.store.notifications import NotificationRow
 from tankwatch.store.outbox import MessageState, OutboxRow, add_deliveries
 
 HOLD_GROUPED: Final = "hold_grouped"
 URGENT: Final = "urgent"
+AFTER_MUTE: Final = "after_mute"
 
 
 def hold_alarms(connection: Connection, incident_ids: Sequence[int], *, at: datetime) -> None:
@@ -57,6 +60,46 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
         "addressed_at": None,
     }
     connection.execute(update(OutboxRow).where(*mine, *held).values(values))
+
+
+def load_held_alarms(connection: Connection, reasons: Sequence[str]) -> list[int]:
+    """Return the messages of alarms that stand unacknowledged and are held for one of `reasons`.
+
+    Of several alarms of an incident the last counts.
+    """
+    later = aliased(OutboxRow)
+    query = (
+        select(OutboxRow.outbox_id)
+        .join(IncidentRow, IncidentRow.incident_id == OutboxRow.incident_id)
+        .where(
+            OutboxRow.state == MessageState.HELD.value,
+            OutboxRow.reason.in_(reasons),
+            OutboxRow.kind.in_([MessageKind.ALARM.value, MessageKind.SITE_ALARM.value]),
+            # A site's goes on while one of its tanks does, whichever that is.
+            (OutboxRow.kind == MessageKind.SITE_ALARM.value)
+            | (IncidentRow.state == IncidentState.UNACKNOWLEDGED.value),
+            ~exists().where(
+                later.incident_id == OutboxRow.incident_id,
+                later.kind == OutboxRow.kind,
+                later.outbox_id > OutboxRow.outbox_id,
+            ),
+        )
+        .order_by(OutboxRow.outbox_id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def release_alarm(connection: Connection, outbox_id: int, *, at: datetime) -> int:
+    """Queue a message again that was held, as of now; return 1, or 0 if it is held no more."""
+    held = (OutboxRow.outbox_id == outbox_id, OutboxRow.state == MessageState.HELD.value)
+    values = {
+        "state": MessageState.PENDING.value,
+        "reason": AFTER_MUTE,
+        "queued_at": at,
+        "next_attempt_at": at,
+        "addressed_at": None,
+    }
+    return connection.execute(update(OutboxRow).where(*held).values(values)).rowcount
 
 
 def free_messages(connection: Connection, owner: str, *, at: datetime) -> int:

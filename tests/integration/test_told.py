@@ -12,6 +12,7 @@ import pytest
 from tankwatch.core.actor import Actor, Role, Via
 from tankwatch.core.incident import Severity
 from tankwatch.core.routing import Hours, parse_days, parse_span
+from tankwatch.jobs.addressing import address
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import detect
@@ -190,11 +191,49 @@ def test_alarm_of_a_shelved_tank_is_held_with_the_reason(context: Context) -> No
         assert load_notifications(connection) == []
 
 
-def shelve_tank(context: Context, now: datetime) -> None:
-    hour, kim = timedelta(hours=1), Actor("kim", Via.COMMAND)
+@pytest.mark.parametrize("hours", [1, 30])
+def test_alarm_that_stands_when_its_shelf_ends_is_told_then(context: Context, hours: int) -> None:
+    shelve_tank(context, RAISED - MINUTE, hours=hours)
+    assert deliver(context, now=RAISED).held == 1
+    over = RAISED + timedelta(hours=hours)
+    assert deliver(context, now=over - 2 * MINUTE).sent == 0
+    assert deliver(context, now=over).sent == 1
+    assert deliver(context, now=over + timedelta(hours=1)).sent == 0
+    with reading(context.engine) as connection:
+        (message,) = load_messages(connection)
+    assert (message.state, message.queued_at) == ("sent", over)
+
+
+def test_alarm_that_was_acknowledged_on_the_shelf_is_not_told_when_the_shelf_ends(
+    context: Context,
+) -> None:
+    shelve_tank(context, RAISED - MINUTE)
+    deliver(context, now=RAISED)
+    (one,) = incidents(context.engine)
+    with writing(context.engine) as connection:
+        kim = Actor("kim", Via.PAGE)
+        acknowledge(connection, one.incident_id, by=kim, at=RAISED + MINUTE)
+    assert deliver(context, now=RAISED + timedelta(hours=2)).sent == 0
+
+
+def test_alarm_that_is_shelved_while_its_mail_is_gathered_is_told_when_the_shelf_ends(
+    context: Context,
+) -> None:
+    person(context.engine, "kim")
+    lead(context.engine, "kim")
+    address(context, now=RAISED)
+    shelve_tank(context, RAISED)
+    assert deliver(context, now=RAISED).sent == 0
+    assert reasons(context)[0][2] == "hold_shelved"
+    assert deliver(context, now=RAISED + timedelta(hours=1)).sent == 1
+    assert [to for to in sent_to(context) if to.startswith("kim")]
+
+
+def shelve_tank(context: Context, now: datetime, *, hours: int = 1) -> None:
+    span, kim = timedelta(hours=hours), Actor("kim", Via.COMMAND)
     with writing(context.engine) as connection:
         tank = scope_of_tank(connection, "TK-1")
-        shelve(connection, tank, span=hour, longest=hour, by=kim, at=now, reason="known")
+        shelve(connection, tank, span=span, longest=span, by=kim, at=now, reason="known")
 
 
 def test_operator_who_was_disabled_meanwhile_is_not_told(context: Context) -> None:
