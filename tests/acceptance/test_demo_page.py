@@ -30,10 +30,10 @@ def test_alarms_arrive_on_the_page_of_the_demo_and_it_stays_until_it_is_stopped(
     ) as program:
         assert program.stdout is not None
         told = read_until(program.stdout, "(viewer)")
-        page = logged_in(f"http://127.0.0.1:{port}", told)
-        counts = [alarms_shown(page)]
-        told += read_until(program.stdout, "until Ctrl-C")
-        counts.append(alarms_shown(page))
+        with logged_in(f"http://127.0.0.1:{port}", told) as page:
+            counts = [alarms_shown(page)]
+            told += read_until(program.stdout, "until Ctrl-C")
+            counts.append(alarms_shown(page))
         program.send_signal(signal.SIGINT)
         assert program.wait(timeout=60) == 0, told
     assert counts[0] == 0 < counts[1]
