@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_alarms_arrive_on_the_page_of_the_demo_and_it_stays_until_it_is_stopped(
     ) as program:
         assert program.stdout is not None
         told = read_until(program.stdout, "(viewer)")
-        with logged_in(f"http://127.0.0.1:{port}", told) as page:
+        with closing(logged_in(f"http://127.0.0.1:{port}", told)) as page:
             counts = [alarms_shown(page)]
             told += read_until(program.stdout, "until Ctrl-C")
             counts.append(alarms_shown(page))
