@@ -168,7 +168,9 @@ def apply_event(
         UsageError: there is no such incident, or the event cannot happen in its state.
     """
     query = select(IncidentRow.state).where(IncidentRow.incident_id == incident_id)
-    stored = connection.execute(query.with_for_update()).scalar_one_or_none()
+    # A row that names the incident, such as a label, locks its key for others: two who have written
+    # one each would wait for each other for ever if this asked for the key as well.
+    stored = connection.execute(query.with_for_update(key_share=True)).scalar_one_or_none()
     if stored is None:
         message = f"there is no incident {incident_id}: see `tankwatch incidents`"
         raise UsageError(message)

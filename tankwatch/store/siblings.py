@@ -95,7 +95,7 @@ def sites_of(
 def lock_sites(connection: Connection, site_ids: Sequence[int]) -> dict[int, int]:
     """Hold sites until the commit, so that two shards do not each miss the other; count tanks."""
     mine = select(SiteRow.site_id).where(SiteRow.site_id.in_(site_ids)).order_by(SiteRow.site_id)
-    connection.execute(mine.with_for_update()).all()
+    connection.execute(mine.with_for_update(key_share=True)).all()
     counted = select(TankRow.site_id, func.count()).where(TankRow.site_id.in_(site_ids))
     rows = connection.execute(counted.group_by(TankRow.site_id))
     return {site: int(tanks) for site, tanks in rows}
