@@ -9,6 +9,7 @@ from tankwatch.jobs.context import Context
 from tankwatch.store.engine import Connection, reading
 from tankwatch.store.intake import load_quarantine
 from tankwatch.store.outbox import MessageState, count_messages, load_messages
+from tankwatch.store.pushes import load_pushes
 from tankwatch.store.registry import ModelState, load_versions
 from tankwatch.store.status import (
     QUALITY,
@@ -106,6 +107,7 @@ def _status(context: Context) -> dict[str, Any]:
         for row in load_tank_status(connection):
             tanks[row["state"]] = tanks.get(row["state"], 0) + 1
         failed = load_messages(connection, state=MessageState.FAILED)
+        untold = load_pushes(connection, state=MessageState.FAILED)
         return {
             "jobs": jobs,
             "tanks": tanks,
@@ -124,6 +126,7 @@ def _status(context: Context) -> dict[str, Any]:
                     if job["consecutive_failures"]
                 ),
                 *(f"not delivered: {m.message_id}: {m.last_error}" for m in failed),
+                *(f"not told: {p.channel}, message {p.outbox_id}: {p.last_error}" for p in untold),
             ],
         }
 

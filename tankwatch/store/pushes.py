@@ -104,9 +104,9 @@ def load_due(connection: Connection, channel: str, *, now: datetime) -> list[Pus
     return _load(connection, PushRow.channel == channel, *due)
 
 
-def load_pushes(connection: Connection) -> list[Push]:
-    """Return everything that channels were or are to be told."""
-    return _load(connection)
+def load_pushes(connection: Connection, *, state: MessageState | None = None) -> list[Push]:
+    """Return what channels were or are to be told, or what of it stands in a state."""
+    return _load(connection) if state is None else _load(connection, PushRow.state == state.value)
 
 
 def last_sent_at(connection: Connection, channel: str) -> datetime | None:

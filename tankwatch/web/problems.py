@@ -97,11 +97,14 @@ async def _of_parameters(_request: Request, error: Exception) -> Response:
 async def _of_store(request: Request, error: Exception) -> Response:
     what, _, remedy = str(error).rpartition(": ")
     state = request.app.state.service
+    again_how = (
+        "ask again" if request.method in {"GET", "HEAD"} else "nothing was stored, send it again"
+    )
     again = ProblemError(
         503,
         what or str(error),
         where="database",
-        remedy=f"{remedy or 'the database is out of reach'}; nothing was stored, send it again",
+        remedy=f"{remedy or 'the database is out of reach'}; {again_how}",
         retry_after=str(state.settings.serve.retry_after_s),
     )
     return _answer(again)

@@ -21,6 +21,7 @@ from tankwatch.store.outbox import MessageState
 from tankwatch.store.pushes import claim_pushes, load_pushes
 from tankwatch.store.scope import scope_of_tank
 from tankwatch.store.shelves import shelve
+from tests.acceptance.program import inside_json
 from tests.integration.hook import Hook, hooked
 from tests.integration.plant import (
     at,
@@ -109,6 +110,11 @@ def test_channel_that_fails_is_tried_again_with_growing_pauses_then_given_up(
     assert push(context, now=second.due_at + timedelta(hours=1)).failed == 0
     assert (hook.tries, hook.posts) == (3, [])
     assert rows(context) == [(MessageState.FAILED, "")]
+    url = engine.url.render_as_string(hide_password=False)
+    (tmp_path / "tankwatch.toml").write_text(f'[database]\nurl = "{url}"\n')
+    (line,) = inside_json(tmp_path, "status")["attention"]
+    assert line.startswith("not told: ops, message 1: ")
+    assert "503" in line
 
 
 def test_channel_that_comes_back_is_told_once(engine: Engine, tmp_path: Path, hook: Hook) -> None:

@@ -264,3 +264,12 @@ def test_database_of_another_revision_is_not_ready(engine: Engine, web: Served) 
     assert answer.status_code == 503
     assert "tankwatch db upgrade" in answer.json()["faults"][0]
     assert web.client.get("/healthz").status_code == 200
+
+
+def test_database_that_does_not_answer_a_question_is_to_be_asked_again(
+    engine: Engine, web: Served
+) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("ALTER TABLE tank RENAME TO elsewhere"))
+    answer = web.client.get("/api/v1/tanks/north/T1/series")
+    assert refusal(answer, 503, "database")["remedy"].endswith("; ask again")
