@@ -8,8 +8,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tankwatch import clock
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, connect, writing
+from tankwatch.store.outbox import add_deliveries, load_messages
 from tests.integration.test_store_views import T0_MS, plant
 from tests.integration.web_server import Served, served
 
@@ -70,6 +72,18 @@ def test_posts_are_counted_by_their_answer(web: Served) -> None:
     assert found["http_posts_total", frozenset({("status", "200")})] == 1
     assert found["http_posts_total", frozenset({("status", "401")})] == 1
     assert found["http_places_free", frozenset()] == 32
+
+
+def test_tries_to_send_are_counted_by_what_came_of_them(web: Served, plant: Engine) -> None:
+    before = scraped(web)
+    with writing(plant) as connection:
+        (key, *_) = [one.outbox_id for one in load_messages(connection)]
+        for outcome, tries in (("sent", 2), ("held", 1)):
+            add_deliveries(connection, [key] * tries, clock.now(), outcome, "")
+    after = scraped(web)
+    for outcome, tries in (("sent", 2), ("held", 1)):
+        name = ("deliveries_total", frozenset({("outcome", outcome)}))
+        assert after[name] - before.get(name, 0) == tries
 
 
 @pytest.mark.parametrize(
