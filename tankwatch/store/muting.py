@@ -4,7 +4,7 @@ It stops mail, never the detection and never the records.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,7 +41,7 @@ class Muting:
         works: maintenance that may have a window now.
         rules: suppression rules that hold.
         transfers: transfer that runs, by tank.
-        bad_sensors: tanks with an incident of a sensor that stands.
+        bad_sensors: incidents of a sensor that stand, by tank.
     """
 
     now: datetime
@@ -50,7 +50,7 @@ class Muting:
     works: Sequence[Maintenance]
     rules: Sequence[Suppression]
     transfers: Mapping[int, Transfer]
-    bad_sensors: frozenset[int]
+    bad_sensors: Mapping[int, Collection[int]]
 
     def of(self, tank_id: int, incident_id: int | None = None) -> Mute | None:
         """Return what mutes a tank, or an incident of it; None if its mail may go."""
@@ -72,10 +72,12 @@ class Muting:
         ]
         for rule in self.rules:
             if rule.covers(tank_id, self.sites[tank_id]):
-                found += self._by_rule(rule, tank_id, [end for _, end in ends])
+                found += self._by_rule(rule, tank_id, incident_id, [end for _, end in ends])
         return found
 
-    def _by_rule(self, rule: Suppression, tank_id: int, ends: Sequence[datetime]) -> list[Mute]:
+    def _by_rule(
+        self, rule: Suppression, tank_id: int, incident_id: int | None, ends: Sequence[datetime]
+    ) -> list[Mute]:
         until: datetime | None = None
         if rule.rule is SuppressionRule.TRANSFER:
             transfer = self.transfers.get(tank_id)
@@ -86,7 +88,8 @@ class Muting:
             if not ends:
                 return []
             until = max(ends)
-        elif tank_id not in self.bad_sensors:
+        # Of what a bad sensor makes a tank say nobody needs to hear; of the sensor somebody does.
+        elif incident_id in (bad := self.bad_sensors.get(tank_id, ())) or not bad:
             return []
         bounds = [bound for bound in (until, rule.until) if bound is not None]
         return [Mute(rule.rule.reason, min(bounds, default=None), _told(rule.by, rule.reason))]
@@ -122,21 +125,22 @@ def load_muting(connection: Connection, now: datetime, *, tank_id: int | None = 
         works=load_maintenance(connection, may_touch(now, now)),
         rules=rules,
         transfers={transfer.tank_id: transfer for transfer in transfers},
-        bad_sensors=(
-            _bad_sensors(connection) if SuppressionRule.BAD_SENSOR in wanted else frozenset()
-        ),
+        bad_sensors=(_bad_sensors(connection) if SuppressionRule.BAD_SENSOR in wanted else {}),
     )
 
 
-def _bad_sensors(connection: Connection) -> frozenset[int]:
-    """Return tanks with an incident that stands and looks like the fault of a sensor."""
-    query = select(IncidentRow.tank_id).where(
+def _bad_sensors(connection: Connection) -> dict[int, set[int]]:
+    """Return incidents that stand and look like the fault of a sensor, by tank."""
+    query = select(IncidentRow.tank_id, IncidentRow.incident_id).where(
         IncidentRow.nature == Nature.SENSOR.value,
         IncidentRow.ended_at.is_(None),
         IncidentRow.state != IncidentState.CLOSED.value,
         IncidentRow.withdrawn_at.is_(None),
     )
-    return frozenset(connection.execute(query).scalars())
+    found: dict[int, set[int]] = defaultdict(set)
+    for tank_id, incident_id in connection.execute(query):
+        found[tank_id].add(incident_id)
+    return found
 
 
 def _told(by: str, reason: str) -> str:

@@ -239,24 +239,27 @@ def test_maintenance_that_keeps_mail_mutes_where_a_rule_says_so(
     assert why(engine, tanks["T2"], NOW + HOUR) == ""
 
 
-def test_tank_with_a_bad_sensor_is_muted_while_its_incident_stands(
+def test_tank_with_a_bad_sensor_is_muted_but_for_the_sensor_while_its_incident_stands(
     engine: Engine, tanks: dict[str, int]
 ) -> None:
     rule = SuppressionRule.BAD_SENSOR
     with writing(engine) as connection:
         add_suppression(connection, EVERYWHERE, rule, by=KIM, at=NOW, reason="parts ordered")
-    process = raise_incident(engine, tanks["T1"], NOW)
-    sensor = raise_incident(engine, tanks["T2"], NOW)
+    elsewhere = raise_incident(engine, tanks["T1"], NOW)
+    process = raise_incident(engine, tanks["T2"], NOW)
+    sensor = raise_incident(engine, tanks["T2"], NOW - HOUR)
     with writing(engine) as connection:
         correct_incident(connection, sensor, nature=Nature.SENSOR.value)
-    assert why(engine, tanks["T1"], NOW, process) == ""
-    assert mute(engine, tanks["T2"], NOW, sensor) == Mute(
-        MuteReason.SUPPRESSED_BAD_SENSOR, None, "kim: parts ordered"
-    )
+    assert why(engine, tanks["T1"], NOW, elsewhere) == ""
+    for incident in (process, None):
+        assert mute(engine, tanks["T2"], NOW, incident) == Mute(
+            MuteReason.SUPPRESSED_BAD_SENSOR, None, "kim: parts ordered"
+        )
+    assert why(engine, tanks["T2"], NOW, sensor) == ""
     with writing(engine) as connection:
         end = {"at": NOW, "ended_at": NOW, "actor": "tankwatch"}
         apply_event(connection, sensor, IncidentEvent.RETURN, **end)  # type: ignore[arg-type]
-    assert why(engine, tanks["T2"], NOW, sensor) == ""
+    assert why(engine, tanks["T2"], NOW, process) == ""
 
 
 def test_of_several_mutes_the_most_telling_is_shown(engine: Engine, tanks: dict[str, int]) -> None:
