@@ -4,7 +4,7 @@ from tankwatch.settings_section import Section, setting
 
 
 class Alarms(Section):
-    """How long alarms may be kept from operators."""
+    """How long alarms may be kept from operators, and how often they are told."""
 
     longest_shelf_h: float = setting(
         24.0, "Longest time that a tank can be shelved for.", unit="h", gt=0, le=8760
@@ -18,4 +18,28 @@ class Alarms(Section):
     )
     longest_transfer_h: float = setting(
         72.0, "Longest time that a transfer can be put down for.", unit="h", gt=0, le=8760
+    )
+    realarm_s: float = setting(
+        0.0,
+        "An alarm that stands and that nobody has acknowledged is told again to the same people "
+        "after this time, and again each such time; 0 tells it once.",
+        unit="s",
+        ge=0,
+        le=604_800,
+    )
+    realarm_times: int = setting(5, "How often an alarm is told again at most.", ge=1, le=100)
+    chatter_count: int = setting(
+        3,
+        "So many alarms of one kind of a tank within `chatter_window_s` come and go: one mail says "
+        "so, and further ones are recorded but not mailed.",
+        ge=2,
+        le=100,
+    )
+    chatter_window_s: float = setting(
+        14_400.0,
+        "Time in which alarms that come and go are counted, and for which they must be quiet until "
+        "they are mailed again; 0 mails each one.",
+        unit="s",
+        ge=0,
+        le=604_800,
     )

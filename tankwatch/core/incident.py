@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tankwatch.core.chatter import Chatter
 from tankwatch.core.outlook import Outlook
 
 if TYPE_CHECKING:
@@ -80,11 +81,26 @@ class MessageKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     SITE_ALARM = "site_alarm"
     SITE_ALL_CLEAR = "site_all_clear"
+    REALARM = "realarm"
+    SITE_REALARM = "site_realarm"
+    CHATTERING = "chattering"
+    SETTLED = "settled"
 
     @property
     def is_of_site(self) -> bool:
         """Return whether it tells of a whole site."""
-        return self in {MessageKind.SITE_ALARM, MessageKind.SITE_ALL_CLEAR}
+        return self.value.startswith("site_")
+
+    @property
+    def is_realarm(self) -> bool:
+        """Return whether it tells again of what stands and nobody has acknowledged."""
+        return self in {MessageKind.REALARM, MessageKind.SITE_REALARM}
+
+    @property
+    def is_trouble(self) -> bool:
+        """Return whether it tells of trouble, not of its end."""
+        firsts = {MessageKind.ALARM, MessageKind.SITE_ALARM, MessageKind.CHATTERING}
+        return self.is_realarm or self in firsts
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +176,11 @@ class Notice:
     """One message that is to be sent about an incident.
 
     Attributes:
-        kind: alarm, all-clear or withdrawal.
+        kind: which message it is, of a tank.
         message_id: RFC 5322 Message-ID with angle brackets, fixed when the message was queued.
         thread_id: Message-ID of the incident's first message; equal to `message_id` for the first.
         queued_at: when the incident's transition was stored; the mail's Date.
+        chatter: how often it came, where that is what the message tells.
     """
 
     incident: Incident
@@ -171,3 +188,4 @@ class Notice:
     message_id: str
     thread_id: str
     queued_at: datetime
+    chatter: Chatter | None = None

@@ -77,6 +77,6 @@ def actions_of(kind: MessageKind) -> tuple[MailAction, ...]:
 
     Nothing is offered of a whole site, or of what was withdrawn.
     """
-    if kind is MessageKind.ALARM:
+    if kind.is_trouble and not kind.is_of_site:
         return tuple(MailAction)
-    return _ANSWERS if kind is MessageKind.ALL_CLEAR else ()
+    return _ANSWERS if kind in {MessageKind.ALL_CLEAR, MessageKind.SETTLED} else ()

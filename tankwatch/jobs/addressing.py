@@ -7,15 +7,22 @@ from zoneinfo import ZoneInfo
 from tankwatch.core.incident import Notice, Severity
 from tankwatch.core.routing import ChosenBy, Fit, Route
 from tankwatch.core.siblings import SiteNotice
+from tankwatch.jobs.chatter import gathered
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.matter import Matter, load_matter
-from tankwatch.notify.policy import Reason, decide, decide_recipient, decide_site
+from tankwatch.notify.policy import (
+    Reason,
+    decide,
+    decide_realarm,
+    decide_recipient,
+    decide_site,
+)
 from tankwatch.store.engine import Connection, writing
 from tankwatch.store.incidents import load_incidents
 from tankwatch.store.muting import load_muting
 from tankwatch.store.notifications import Recipient, add_notifications, recipients_of
 from tankwatch.store.outbox import claim_message, mark_addressed, mark_held, was_sent
-from tankwatch.store.outbox_hold import AFTER_MUTE
+from tankwatch.store.outbox_hold import AFTER_CHATTER, AFTER_MUTE
 from tankwatch.store.people import Operator, load_operators
 from tankwatch.store.routes import load_routes
 
@@ -39,6 +46,7 @@ def address(context: Context, *, now: datetime) -> int:
             matter = load_matter(connection, message)
             due = _recipients(connection, context, matter, now=now)
             reason = muted(connection, matter, now=now) or _decide(context, matter, due, now=now)
+            reason = gathered(connection, context.settings, matter, reason, now=now)
             key, owner = message.outbox_id, context.owner
             if not reason.is_send:
                 held += mark_held(connection, key, owner=owner, reason=reason.value, at=now)
@@ -116,7 +124,7 @@ def muted(connection: Connection, matter: Matter, *, now: datetime) -> Reason | 
     What a site does is muted where all of its tanks are.  The end of what somebody was told of is
     told all the same, or they would wait for it.
     """
-    if not matter.is_alarm:
+    if not matter.message.kind.is_trouble:
         return None
     muting = load_muting(connection, now)
     members = load_incidents(connection, ids=matter.incident_ids)
@@ -140,7 +148,13 @@ def decide_matter(
     `is_asked` is whether they asked by a route to be told of its severity.
     """
     within = context.settings.detect.page_within_s
-    was_muted = matter.message.reason == AFTER_MUTE
+    was_muted = matter.message.reason in (AFTER_MUTE, AFTER_CHATTER)
+    if matter.message.kind.is_realarm and any(address.strip() for address in recipients):
+        return decide_realarm(
+            alarm_sent=alarm_sent,
+            is_acknowledged=matter.is_acknowledged,
+            is_over=matter.ended_at is not None,
+        )
     if isinstance(matter.notice, SiteNotice):
         return decide_site(
             matter.notice,

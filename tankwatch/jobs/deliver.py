@@ -1,4 +1,4 @@
-"""Sending what is queued: release, address, claim, policy, compose, render, send, mark."""
+"""Sending what is queued: release, repeat, address, claim, policy, compose, render, send, mark."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from functools import partial
 from tankwatch.core.gathering import batches
 from tankwatch.errors import DeliveryError, LeaseError, UsageError
 from tankwatch.jobs.addressing import address
+from tankwatch.jobs.chatter import queue_settled
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.letters import Item, compose, decide_items, render
+from tankwatch.jobs.realarm import queue_realarms
 from tankwatch.jobs.unmuting import release_unmuted
 from tankwatch.notify.email import (
     FolderTransport,
@@ -48,6 +50,8 @@ def deliver(context: Context, *, now: datetime) -> DeliverResult:
     """
     with writing(context.engine) as connection:
         release_unmuted(connection, now=now)
+        queue_settled(connection, context.settings, now=now)
+        queue_realarms(connection, context.settings, now=now)
     result = DeliverResult(held=address(context, now=now))
     transport = make_transport(context)
     while not context.stop.is_set() and (found := _due(context, now=now)):

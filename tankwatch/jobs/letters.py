@@ -10,6 +10,7 @@ from tankwatch.core.incident import Notice
 from tankwatch.core.routing import ChosenBy
 from tankwatch.core.siblings import SiteNotice
 from tankwatch.jobs.addressing import decide_matter, muted
+from tankwatch.jobs.again import AGAIN, why_again
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.evidence import load_evidence
 from tankwatch.jobs.mail_links import operator_links
@@ -221,7 +222,10 @@ def _render_group(context: Context, mail: Mail, items: Sequence[Item]) -> EmailM
 
 
 def _note(context: Context, mail: Mail, item: Item) -> str:
-    """Return what an escalated alarm says of those who were told before; nothing of another."""
+    """Return why a mail is sent that is not the first to the first; nothing of another."""
+    if item.matter.message.kind in AGAIN:
+        with reading(context.engine) as connection:
+            return why_again(connection, context.settings, item.matter)
     if item.notification.chosen_by is not ChosenBy.ESCALATION:
         return ""
     return told_before(

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
 from tankwatch.core.siblings import SiteNotice
+from tankwatch.store.chatter import load_spell
 from tankwatch.store.engine import Connection
 from tankwatch.store.incidents import StoredIncident, load_incidents
-from tankwatch.store.outbox import QueuedMessage
+from tankwatch.store.outbox import QueuedMessage, first_kind
 from tankwatch.store.siblings import load_memberships, load_site_incidents
 
 
@@ -60,11 +61,11 @@ class Matter:
     @property
     def alarm_kind(self) -> MessageKind:
         """Return the kind of the message that tells of it first."""
-        return MessageKind.SITE_ALARM if self.message.kind.is_of_site else MessageKind.ALARM
+        return first_kind(self.message.kind)
 
     @property
     def is_alarm(self) -> bool:
-        """Return whether it tells of trouble, not of its end."""
+        """Return whether it is the first that is told of something: whom it goes to, routes say."""
         return self.message.kind is self.alarm_kind
 
     def in_mail(self, message_id: str, thread_id: str) -> Notice | SiteNotice:
@@ -76,12 +77,22 @@ def load_matter(connection: Connection, message: QueuedMessage) -> Matter:
     """Return what a message is about, as it stands now."""
     if message.kind.is_of_site:
         return _of_site(connection, message)
-    stored = load_incidents(connection, ids=[message.incident_id])[0]
+    chatter, key = None, message.incident_id
+    if message.kind in {MessageKind.CHATTERING, MessageKind.SETTLED}:
+        spell = load_spell(connection, message.incident_id, message.thread_id)
+        # What began to come and go is told as it was then, its end by what came last.
+        until = spell.head if message.kind is MessageKind.CHATTERING else spell.last
+        chatter, key = spell.until(until), until.incident_id
+    stored = load_incidents(connection, ids=[key])[0]
     notice = Notice(
-        stored.incident, message.kind, message.message_id, message.thread_id, message.queued_at
+        stored.incident,
+        message.kind,
+        message.message_id,
+        message.thread_id,
+        message.queued_at,
+        chatter,
     )
-    key = stored.incident_id
-    return Matter(message, notice, stored, (key,), key)
+    return Matter(message, notice, stored, (message.incident_id,), key)
 
 
 def _of_site(connection: Connection, message: QueuedMessage) -> Matter:

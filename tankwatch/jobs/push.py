@@ -144,7 +144,9 @@ def _decide(
     is_known = matter.message.thread_id in told or was_pushed(
         connection, push.channel, matter.incident_ids, matter.alarm_kind
     )
-    if matter.is_alarm:
+    if matter.message.reason in (Reason.HOLD_CHATTERING, Reason.HOLD_STANDS):
+        return Reason(matter.message.reason)
+    if matter.message.kind.is_trouble:
         ranks = list(Severity)
         if channel.sites and matter.site not in channel.sites:
             return Reason.HOLD_OTHER_SITE
@@ -168,7 +170,7 @@ def _hold(
             continue
         values = {"state": MessageState.HELD.value}
         with writing(context.engine) as connection:
-            if item.reason.is_mute:
+            if item.reason.is_mute or _comes_and_goes(item):
                 values = {}
             held = mark_pushes(
                 connection,
@@ -180,6 +182,11 @@ def _hold(
             )
         result.held += held if values else 0
     return [item for item in items if item.reason.is_send]
+
+
+def _comes_and_goes(item: _Item) -> bool:
+    """Return whether what is held may yet be told, if it stands when it has settled."""
+    return item.reason is Reason.HOLD_CHATTERING and item.matter.ended_at is None
 
 
 def _shorts(context: Context, told: Sequence[_Item]) -> list[Short]:

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 import css_inline
 
 from tankwatch.core.gathering import Told
-from tankwatch.core.incident import Incident, MessageKind, Severity
+from tankwatch.core.incident import Incident, MessageKind, Notice, Severity
 from tankwatch.core.siblings import SiteNotice
 from tankwatch.notify import wording
 from tankwatch.notify.render import Heading, fill, headed, put_body
+from tankwatch.notify.sentences import again
 from tankwatch.notify.site import KIND_WORDS
 
 MOST_ROWS: Final = 120
@@ -158,6 +159,12 @@ def _urgency(standing: Sequence[Told]) -> str:
 
 
 def _mark(one: Told, zone: ZoneInfo) -> str:
+    notice = one.notice
+    if notice.kind.is_realarm and not _is_over(one):
+        return "still not acknowledged"
+    if isinstance(notice, Notice) and notice.chatter is not None:
+        began = wording.clock_time(notice.chatter.since, zone, day_of=notice.queued_at)
+        return f"{again(notice).removesuffix(',')} since {began}"
     if not one.is_escalated or _is_over(one):
         return ""
     before = f", sent before to {wording.named_before(one.before, zone)}" if one.before else ""
@@ -214,6 +221,9 @@ def _started(one: Told) -> datetime:
 
 
 def _ended_at(one: Told) -> datetime | None:
+    """Return when it was over; what comes and goes is not, though its last time may be."""
+    if one.notice.kind is MessageKind.CHATTERING:
+        return None
     return (
         one.notice.ended_at if isinstance(one.notice, SiteNotice) else one.notice.incident.ended_at
     )

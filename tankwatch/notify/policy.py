@@ -17,6 +17,9 @@ class Reason(StrEnum):
     SEND_WITHDRAWAL = "send_withdrawal"
     SEND_ESCALATED = "send_escalated"
     SEND_GROUPED = "send_grouped"
+    SEND_REALARM = "send_realarm"
+    SEND_CHATTERING = "send_chattering"
+    SEND_SETTLED = "send_settled"
     HOLD_MAIL_OFF = "hold_mail_off"
     HOLD_NO_RECIPIENT = "hold_no_recipient"
     HOLD_NOT_ALARM_SEVERITY = "hold_not_alarm_severity"
@@ -34,6 +37,8 @@ class Reason(StrEnum):
     HOLD_SUPPRESSED_BAD_SENSOR = "hold_suppressed_bad_sensor"
     HOLD_ACKNOWLEDGED = "hold_acknowledged"
     HOLD_OVER = "hold_over"
+    HOLD_CHATTERING = "hold_chattering"
+    HOLD_STANDS = "hold_stands"
     HOLD_OPERATOR_DISABLED = "hold_operator_disabled"
     HOLD_NO_ADDRESS = "hold_no_address"
     HOLD_OTHER_SITE = "hold_other_site"
@@ -52,6 +57,13 @@ class Reason(StrEnum):
     def of_mute(cls, reason: MuteReason) -> "Reason":
         """Return the reason for which a message is held while a tank is muted for `reason`."""
         return cls(f"hold_{reason.value}")
+
+
+_ENDS = {
+    MessageKind.ALL_CLEAR: Reason.SEND_ALL_CLEAR,
+    MessageKind.WITHDRAWAL: Reason.SEND_WITHDRAWAL,
+    MessageKind.SETTLED: Reason.SEND_SETTLED,
+}
 
 
 def decide(
@@ -81,12 +93,13 @@ def decide(
         return Reason.HOLD_MAIL_OFF
     if not any(recipient.strip() for recipient in recipients):
         return Reason.HOLD_NO_RECIPIENT
-    if notice.kind is MessageKind.ALL_CLEAR:
-        return Reason.SEND_ALL_CLEAR if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
-    if notice.kind is MessageKind.WITHDRAWAL:
-        return Reason.SEND_WITHDRAWAL if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
+    if notice.kind in _ENDS:
+        return _ENDS[notice.kind] if alarm_sent else Reason.HOLD_ALARM_NEVER_SENT
     within = timedelta(seconds=page_within_s)
-    return _decide_alarm(notice, now, within, least, was_muted=was_muted)
+    reason = _decide_alarm(notice, now, within, least, was_muted=was_muted)
+    if notice.kind is MessageKind.CHATTERING and reason is Reason.SEND_ALARM:
+        return Reason.SEND_CHATTERING
+    return reason
 
 
 def decide_site(
@@ -122,6 +135,15 @@ def decide_escalation(*, is_acknowledged: bool, is_over: bool) -> Reason:
     if is_acknowledged:
         return Reason.HOLD_ACKNOWLEDGED
     return Reason.HOLD_OVER if is_over else Reason.SEND_ESCALATED
+
+
+def decide_realarm(*, alarm_sent: bool, is_acknowledged: bool, is_over: bool) -> Reason:
+    """Return whether what was told is told again to the same recipients, and why."""
+    if not alarm_sent:
+        return Reason.HOLD_ALARM_NEVER_SENT
+    if is_acknowledged:
+        return Reason.HOLD_ACKNOWLEDGED
+    return Reason.HOLD_OVER if is_over else Reason.SEND_REALARM
 
 
 def decide_recipient(*, is_active: bool, email: str) -> Reason | None:

@@ -23,6 +23,7 @@ _ENDS: Final = {
     MessageKind.ALL_CLEAR: "All clear",
     MessageKind.SITE_ALL_CLEAR: "All clear",
     MessageKind.WITHDRAWAL: "Alarm withdrawn:",
+    MessageKind.SETTLED: "Settled",
 }
 _IS_END = "X-Tankwatch-End"
 
@@ -49,6 +50,7 @@ def short(notice: Notice | SiteNotice, *, sentence: str, link: str) -> Short:
             incident.site,
         )
     word = _ENDS.get(notice.kind, urgency)
+    about = about.removesuffix(",")  # when it began is in the sentence
     subject = f"{word} {about} (site {wording.clean_name(site)})"
     return Short(subject, sentence, link, is_end=notice.kind in _ENDS)
 

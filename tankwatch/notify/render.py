@@ -11,7 +11,9 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import getaddresses
 from functools import cache
+from typing import Final
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import css_inline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -27,6 +29,8 @@ from tankwatch.notify.links import ActionLink
 from tankwatch.notify.plot import plot_incident
 from tankwatch.notify.sentences import headline, what_and_why
 
+# What is told again is the same mail, under another headline.
+_FOLDERS: Final = {MessageKind.REALARM: "alarm", MessageKind.CHATTERING: "alarm"}
 _TEXT_COLUMNS = 76
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
 
@@ -88,19 +92,19 @@ def render_mail(
         time_zone: IANA zone in which times are shown.
         base_url: address of the web page; the mail links to its incident if there is one.
         actions: buttons of the one operator whom it goes to.
-        note: whom it was sent to before, where it is told to others for want of an answer.
+        note: why it is told to others, or again; see `jobs.letters`.
 
     Raises:
         UsageError: an address, the Message-ID or the zone is not usable.
     """
     view = _view(notice, evidence, time_zone, base_url, actions, note)
-    folder = notice.kind.value
+    folder = _FOLDERS.get(notice.kind, notice.kind.value)
     text = fill(f"{folder}/body.txt.j2", view)
     html = css_inline.inline(
         fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
     )
     picture = plot_incident(notice.incident, evidence, time_zone)
-    subject = subject_of(folder, view)
+    subject = subject_of(folder, view, is_first=notice.kind is MessageKind.ALARM)
     heading = Heading(
         kind=notice.kind.value,
         uid=notice.incident.uid,
@@ -125,11 +129,11 @@ def _view(
     incident = notice.incident
     zone = wording.zone_of(time_zone)
     units = dict(zip(evidence.channels, evidence.units, strict=True))
-    is_alarm = notice.kind is MessageKind.ALARM
+    is_alarm = notice.kind.is_trouble
     uid = wording.clean_name(incident.uid)
     return MailView(
         urgency=wording.URGENCY_WORDS[incident.severity],
-        headline=headline(notice),
+        headline=f"{headline(notice)}{since(notice, zone)}",
         site=wording.clean_name(incident.site),
         sentence=what_and_why(notice, evidence, time_zone=time_zone),
         nature=wording.NATURE_WORDS[incident.nature] if is_alarm else "",
@@ -166,10 +170,19 @@ def fill(template: str, view: object) -> str:
     return _templates().get_template(template).render(mail=view)
 
 
-def subject_of(folder: str, view: MailView | object) -> str:
+def since(notice: Notice, zone: ZoneInfo) -> str:
+    """Return since when it is, of what is not new; of what is told first, nothing."""
+    at = notice.incident.started_at if notice.chatter is None else notice.chatter.since
+    if notice.kind not in {MessageKind.REALARM, MessageKind.CHATTERING, MessageKind.SETTLED}:
+        return ""
+    return f" since {wording.clock_time(at, zone, day_of=notice.queued_at)}"
+
+
+def subject_of(folder: str, view: MailView | object, *, is_first: bool) -> str:
     """Return the subject in one line; one that is told to the next ones says so first."""
     line = " ".join(fill(f"{folder}/subject.txt.j2", view).split())
-    return f"ESCALATED {line}" if getattr(view, "note", "") else line
+    note: str = getattr(view, "note", "")
+    return f"ESCALATED {line}" if note and is_first else line
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> str:

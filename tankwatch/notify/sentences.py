@@ -50,6 +50,9 @@ class _Case:
         return f"for {self.duration} from {self.clock(self.start)}"
 
 
+_AGAIN = (MessageKind.REALARM, MessageKind.CHATTERING, MessageKind.SETTLED)
+
+
 def headline(notice: Notice) -> str:
     """Return what the mail is about: ``TK-104 pressure below expected``.
 
@@ -62,9 +65,25 @@ def headline(notice: Notice) -> str:
     if notice.kind is MessageKind.WITHDRAWAL:
         return f"{name} {wording.SYMPTOM_WORDS[incident.symptom]}"
     over = " (over)" if incident.ended_at is not None else ""
+    if notice.kind in _AGAIN:
+        return f"{name} {wording.SYMPTOM_WORDS[incident.symptom]}: {again(notice)}"
     if incident.outlook is not None and incident.symptom in ahead.SYMPTOMS:
         return f"{name} {ahead.headline(incident.outlook)}{over}"
     return f"{name} {wording.SYMPTOM_WORDS[incident.symptom]}{over}"
+
+
+def again(notice: Notice) -> str:
+    """Return what a message says of an alarm that is not new: ``comes and goes, 3 times``.
+
+    When it began is for the caller to add, who knows the zone.
+    """
+    if notice.chatter is None:
+        return "still stands,"
+    times = f"{notice.chatter.times} times"
+    if notice.kind is MessageKind.CHATTERING:
+        return f"comes and goes, {times}"
+    stands = " and stands," if notice.incident.ended_at is None else ""
+    return f"came and went {times}{stands}"
 
 
 def what_and_why(notice: Notice, evidence: Evidence, *, time_zone: str) -> str:
@@ -79,7 +98,9 @@ def what_and_why(notice: Notice, evidence: Evidence, *, time_zone: str) -> str:
         is_over=incident.ended_at is not None,
         zone=wording.zone_of(time_zone),
     )
-    if notice.kind is MessageKind.ALL_CLEAR:
+    if notice.kind is MessageKind.ALL_CLEAR or (
+        notice.kind is MessageKind.SETTLED and case.is_over
+    ):
         return _all_clear(case)
     if notice.kind is MessageKind.WITHDRAWAL:
         return _withdrawal(case)

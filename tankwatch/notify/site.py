@@ -89,7 +89,7 @@ def render_site_mail(
         UsageError: an address, the Message-ID or the zone is not usable.
     """
     view = _view(notice, number, time_zone, note)
-    folder = notice.kind.value
+    folder = "site_alarm" if notice.kind.is_realarm else notice.kind.value
     html = css_inline.inline(
         fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
     )
@@ -101,7 +101,8 @@ def render_site_mail(
         thread_id=notice.thread_id,
         queued_at=notice.queued_at,
     )
-    subject = subject_of(folder, view)
+    is_first = notice.kind is MessageKind.SITE_ALARM
+    subject = subject_of(folder, view, is_first=is_first)
     message = headed(heading, sender=sender, recipients=recipients, subject=subject)
     text = fill(f"{folder}/body.txt.j2", view)
     put_body(message, notice.message_id, text=text, html=html, picture=None)
@@ -114,6 +115,8 @@ def site_headline(notice: SiteNotice) -> str:
     if notice.kind is MessageKind.SITE_ALL_CLEAR:
         return f"{_count(notice)} tanks back to normal: {what}"
     over = " (over)" if notice.ended_at is not None else ""
+    if notice.kind.is_realarm:
+        return f"{_count(notice)} of {notice.site_tanks} tanks: {what}: still stands,"
     return f"{_count(notice)} of {notice.site_tanks} tanks: {what}{over}"
 
 
@@ -140,10 +143,12 @@ def site_sentence(notice: SiteNotice, zone: ZoneInfo) -> str:
 
 def _view(notice: SiteNotice, number: int, time_zone: str, note: str) -> SiteView:
     zone = wording.zone_of(time_zone)
-    is_alarm = notice.kind is MessageKind.SITE_ALARM
+    is_alarm = notice.kind.is_trouble
+    began = wording.clock_time(notice.started_at, zone, day_of=notice.queued_at)
+    since = f" since {began}" if notice.kind.is_realarm else ""
     ordered = sorted(notice.members, key=lambda one: (-one.peak_score, one.tank, one.uid))
     return SiteView(
-        headline=site_headline(notice),
+        headline=f"{site_headline(notice)}{since}",
         site=wording.clean_name(notice.site),
         sentence=site_sentence(notice, zone),
         note=note,

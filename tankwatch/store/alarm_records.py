@@ -14,7 +14,11 @@ from tankwatch.store.people import OperatorRow
 from tankwatch.store.plant import ChannelRow, SiteRow, TankRow
 from tankwatch.store.shelves import ShelfRow
 
-_ALARMS = (MessageKind.ALARM.value, MessageKind.SITE_ALARM.value)
+_ALARMS = (
+    MessageKind.ALARM.value,
+    MessageKind.SITE_ALARM.value,
+    MessageKind.CHATTERING.value,
+)
 SETTINGS = "mail.recipients"
 
 

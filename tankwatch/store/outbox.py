@@ -45,6 +45,7 @@ class OutboxRow(Base):
     __table_args__ = (
         Index("ix_outbox_state_next_attempt_at", "state", "next_attempt_at"),
         Index("ix_outbox_incident_id_state", "incident_id", "state"),
+        Index("ix_outbox_kind_incident_id", "kind", "incident_id"),
     )
 
     outbox_id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -110,11 +111,26 @@ def queue_message(
     of an incident that goes on after all.
     """
     first = MessageKind.SITE_ALARM if kind.is_of_site else MessageKind.ALARM
+    own, thread = message_id(uid, kind, domain, number), message_id(uid, first, domain)
+    queue_reply(connection, incident_id, own, thread, kind=kind, at=at, due=due)
+
+
+def queue_reply(
+    connection: Connection,
+    incident_id: int,
+    own_id: str,
+    thread_id: str,
+    *,
+    kind: MessageKind,
+    at: datetime,
+    due: datetime | None = None,
+) -> None:
+    """Queue a message under the alarm of another incident; see `queue_message`."""
     row = {
         "incident_id": incident_id,
         "kind": kind.value,
-        "message_id": message_id(uid, kind, domain, number),
-        "thread_id": message_id(uid, first, domain),
+        "message_id": own_id,
+        "thread_id": thread_id,
         "state": MessageState.PENDING.value,
         "reason": "",
         "attempts": 0,
@@ -123,6 +139,13 @@ def queue_message(
         "last_error": "",
     }
     connection.execute(insert(OutboxRow).values(row))
+
+
+def first_kind(kind: MessageKind) -> MessageKind:
+    """Return the kind of the message of which one of this kind tells more."""
+    if kind in {MessageKind.CHATTERING, MessageKind.SETTLED}:
+        return MessageKind.CHATTERING
+    return MessageKind.SITE_ALARM if kind.is_of_site else MessageKind.ALARM
 
 
 def message_id(uid: str, kind: MessageKind, domain: str, number: int = 1) -> str:

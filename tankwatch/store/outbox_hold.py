@@ -13,8 +13,10 @@ from tankwatch.store.notifications import NotificationRow
 from tankwatch.store.outbox import MessageState, OutboxRow, add_deliveries
 
 HOLD_GROUPED: Final = "hold_grouped"
+HOLD_CHATTERING: Final = "hold_chattering"
 URGENT: Final = "urgent"
 AFTER_MUTE: Final = "after_mute"
+AFTER_CHATTER: Final = "after_chatter"
 
 
 def hold_alarms(connection: Connection, incident_ids: Sequence[int], *, at: datetime) -> None:
@@ -43,7 +45,10 @@ def hold_alarms(connection: Connection, incident_ids: Sequence[int], *, at: date
 
 
 def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> None:
-    """Have an incident's alarm sent now, though it waits for siblings or was held for them."""
+    """Have an incident's alarm sent now, though it waits for siblings or was held for them.
+
+    Nor is it one more turn of what comes and goes, if something else has joined it.
+    """
     mine = (
         OutboxRow.incident_id == incident_id,
         OutboxRow.kind == MessageKind.ALARM.value,
@@ -51,7 +56,10 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
     waits = (OutboxRow.state == MessageState.PENDING.value, OutboxRow.attempts == 0)
     change = update(OutboxRow).where(*mine, *waits)
     connection.execute(change.values(reason=URGENT, next_attempt_at=at))
-    held = (OutboxRow.state == MessageState.HELD.value, OutboxRow.reason == HOLD_GROUPED)
+    held = (
+        OutboxRow.state == MessageState.HELD.value,
+        OutboxRow.reason.in_([HOLD_GROUPED, HOLD_CHATTERING]),
+    )
     values = {
         "state": MessageState.PENDING.value,
         "reason": URGENT,
@@ -65,6 +73,8 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
 def load_held_alarms(connection: Connection, reasons: Sequence[str]) -> list[int]:
     """Return the messages of alarms that stand unacknowledged and are held for one of `reasons`.
 
+    A repeat of an alarm is one of them.
+
     Of several alarms of an incident the last counts.
     """
     later = aliased(OutboxRow)
@@ -74,9 +84,10 @@ def load_held_alarms(connection: Connection, reasons: Sequence[str]) -> list[int
         .where(
             OutboxRow.state == MessageState.HELD.value,
             OutboxRow.reason.in_(reasons),
-            OutboxRow.kind.in_([MessageKind.ALARM.value, MessageKind.SITE_ALARM.value]),
+            OutboxRow.kind.in_([kind.value for kind in MessageKind if kind.is_trouble]),
+            OutboxRow.kind != MessageKind.CHATTERING.value,
             # A site's goes on while one of its tanks does, whichever that is.
-            (OutboxRow.kind == MessageKind.SITE_ALARM.value)
+            OutboxRow.kind.in_([MessageKind.SITE_ALARM.value, MessageKind.SITE_REALARM.value])
             | (IncidentRow.state == IncidentState.UNACKNOWLEDGED.value),
             ~exists().where(
                 later.incident_id == OutboxRow.incident_id,
@@ -89,17 +100,27 @@ def load_held_alarms(connection: Connection, reasons: Sequence[str]) -> list[int
     return list(connection.execute(query).scalars())
 
 
-def release_alarm(connection: Connection, outbox_id: int, *, at: datetime) -> int:
+def release_alarm(
+    connection: Connection, outbox_id: int, *, at: datetime, reason: str = AFTER_MUTE
+) -> int:
     """Queue a message again that was held, as of now; return 1, or 0 if it is held no more."""
     held = (OutboxRow.outbox_id == outbox_id, OutboxRow.state == MessageState.HELD.value)
     values = {
         "state": MessageState.PENDING.value,
-        "reason": AFTER_MUTE,
+        "reason": reason,
         "queued_at": at,
         "next_attempt_at": at,
         "addressed_at": None,
     }
     return connection.execute(update(OutboxRow).where(*held).values(values)).rowcount
+
+
+def hold_queued(connection: Connection, queued_id: str, *, reason: str, at: datetime) -> None:
+    """Hold a message that was queued just now, known by its Message-ID."""
+    mine = (OutboxRow.message_id == queued_id, OutboxRow.state == MessageState.PENDING.value)
+    change = update(OutboxRow).where(*mine).values(state=MessageState.HELD.value, reason=reason)
+    keys = connection.execute(change.returning(OutboxRow.outbox_id)).scalars().all()
+    add_deliveries(connection, keys, at, "held", reason)
 
 
 def free_messages(connection: Connection, owner: str, *, at: datetime) -> int:

@@ -4,21 +4,16 @@ Readings go the whole way: rules and a detector, incidents, incidents of sites, 
 a real SMTP server; only the clock is simulated.  ``pytest -s`` shows mails, incidents and reasons.
 """
 
-import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from email import policy
 from email.message import EmailMessage
-from email.parser import BytesParser
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from numpy.typing import NDArray
 
 from tankwatch.core.actor import Role
@@ -39,6 +34,7 @@ from tankwatch.store.plant import ensure_tanks
 from tankwatch.store.readings import ReadingRows
 from tankwatch.store.routes import NewRoute, add_route
 from tankwatch.store.siblings import SiteIncident, load_site_incidents
+from tests.integration.mailbox import Mailbox, posted
 from tests.integration.plant import (
     CHANNELS,
     START,
@@ -57,32 +53,10 @@ GAP = timedelta(minutes=5)
 NAMES = [f"{site[0].upper()}-{n + 1:03}" for site in SITES for n in range(TANKS_A_SITE)]
 
 
-@dataclass
-class Mailbox:
-    """An SMTP server that notes what it took, to whom, and when by the simulated clock."""
-
-    now: datetime = START
-    taken: list[tuple[datetime, str, EmailMessage]] = field(default_factory=list)
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        content = envelope.content
-        assert isinstance(content, bytes)
-        message = BytesParser(policy=policy.default).parsebytes(content)
-        assert isinstance(message, EmailMessage)
-        self.taken += [(self.now, to, message) for to in envelope.rcpt_tos]
-        return "250 taken"
-
-
 @pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box, port
-    controller.stop()
+def mailbox() -> Iterator[Mailbox]:
+    with posted() as box:
+        yield box
 
 
 def readings() -> NDArray[np.float64]:
@@ -153,14 +127,14 @@ def run(context: Context, values: NDArray[np.float64], box: Mailbox) -> None:
 
 
 def test_a_flood_is_at_most_one_mail_in_five_minutes_and_loses_no_incident(
-    engine: Engine, tmp_path: Path, mailbox: tuple[Mailbox, int]
+    engine: Engine, tmp_path: Path, mailbox: Mailbox
 ) -> None:
-    box, port = mailbox
+    box = mailbox
     settings = make_settings(
         tmp_path,
         channels={"pressure": {"high": 2.0}},
         detect={"stale_s": 600, "merge_gap_steps": 5},
-        mail={"host": "127.0.0.1", "port": port, "security": "none"},
+        mail=mailbox.settings,
     )
     context, values = make_context(engine, settings), readings()
     store(engine, values, slice(0, LEARNED))

@@ -49,7 +49,7 @@ TABLES = {
     "score_hour",
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = [f"{number:04}" for number in range(1, 23)]
+REVISIONS = [f"{number:04}" for number in range(1, 24)]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),
