@@ -8,7 +8,7 @@ piece or step by step gives the same incidents.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -155,7 +155,13 @@ class TankState:
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as plain values."""
-        return asdict(self)
+        # dataclasses.asdict copies each value deeply, which a pass over a fleet feels.
+        sources = {name: _plain(source) for name, source in self.sources.items()}
+        return {**_plain(self), "sources": sources}
+
+    def copy(self) -> "TankState":
+        """Return a state that can go on without this one."""
+        return replace(self, sources={name: replace(one) for name, one in self.sources.items()})
 
     @property
     def is_idle(self) -> bool:
@@ -196,6 +202,10 @@ def fold(
         )
         step += 1
     return events
+
+
+def _plain(state: EpisodeState | TankState) -> dict[str, Any]:
+    return {one.name: getattr(state, one.name) for one in fields(state)}
 
 
 TIME_TO_LIMIT = "time_to_limit"

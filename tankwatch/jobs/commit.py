@@ -152,9 +152,8 @@ def _move(connection: Connection, turn: Round) -> None:
         )
         if not is_mine:
             raise TakenError
-    for tank, seen_ms in sorted(turn.seen_ms.items()):
-        if not mark_scored(connection, tank, seen_ms=seen_ms, until_ms=turn.until_ms[tank]):
-            raise TakenError
+    if not mark_scored(connection, turn.seen_ms, until_ms=turn.until_ms):
+        raise TakenError
 
 
 def _store_scores(connection: Connection, plan: Plan, judged: Judged) -> None:

@@ -1,7 +1,7 @@
 """What a tank's detection carries from pass to pass."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tankwatch.core.episodes import Change, TankEvent, TankState
@@ -33,7 +33,7 @@ class TankMemory:
 
     def copy(self) -> "TankMemory":
         """Return a memory that can go on without this one."""
-        return TankMemory.from_json(self.to_json())
+        return replace(self, state=self.state.copy(), seen=set(self.seen), events=list(self.events))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "TankMemory":

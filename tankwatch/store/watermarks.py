@@ -3,20 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     Connection,
     ForeignKey,
-    case,
     delete,
     insert,
-    literal,
     select,
     text,
-    update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -113,8 +109,7 @@ def cover_readings(
             low, high = min(low, mark.first_reading_ms), max(high, mark.last_reading_ms)
         if (low, high) != (mark.first_reading_ms, mark.last_reading_ms):
             rows.append((low, high, tank))
-    if rows:
-        _move(connection, rows)
+    _set(connection, ("first_reading_at", "last_reading_at"), rows)
 
 
 def claim(
@@ -125,19 +120,23 @@ def claim(
     A tank whose `scored_until` is no longer what the caller saw belongs to another pass.  What was
     announced before is never taken back, since another pass may be reading it.
     """
-    free = set()
-    for tank, seen_ms in sorted(scored.items()):  # in one order everywhere, so that none deadlock
-        until = literal(from_ms(until_ms[tank]), UtcTime)
-        claimed = WatermarkRow.claimed_until
-        furthest = case((claimed > until, claimed), else_=until)
-        if _advance(connection, tank, seen_ms, claimed_until=furthest):
-            free.add(tank)
+    marks = _lock(connection, list(scored))
+    free = {tank for tank, mark in marks.items() if mark.scored_ms == scored[tank]}
+    rows = [(max(marks[tank].claimed_ms, until_ms[tank]), tank) for tank in sorted(free)]
+    _set(connection, ("claimed_until",), rows)
     return free
 
 
-def mark_scored(connection: Connection, tank: int, *, seen_ms: int, until_ms: int) -> bool:
-    """Move a tank's `scored_until`, and return whether it still was where the caller saw it."""
-    return _advance(connection, tank, seen_ms, scored_until=from_ms(until_ms))
+def mark_scored(
+    connection: Connection, seen_ms: Mapping[int, int], *, until_ms: Mapping[int, int]
+) -> bool:
+    """Move the `scored_until` of tanks, if each still is where the caller saw it; return that."""
+    marks = _lock(connection, list(seen_ms))
+    scored = {tank: mark.scored_ms for tank, mark in marks.items()}
+    if scored != dict(seen_ms):
+        return False
+    _set(connection, ("scored_until",), [(until_ms[tank], tank) for tank in sorted(seen_ms)])
+    return True
 
 
 def mark_dirty(
@@ -209,20 +208,26 @@ def _lock(connection: Connection, tank_ids: Sequence[int]) -> dict[int, Watermar
     return {row[0]: Watermark(*row) for row in connection.execute(text(query), given)}
 
 
-def _move(connection: Connection, rows: Sequence[tuple[int, int, int]]) -> None:
-    """Set the first and last reading of tanks: (first ms, last ms, tank id) each."""
-    change = "UPDATE watermark SET first_reading_at = {}, last_reading_at = {}"
+def _set(connection: Connection, columns: Sequence[str], rows: Sequence[tuple[int, ...]]) -> None:
+    """Set time columns of tanks: their milliseconds and then the tank's id each."""
+    if not rows:
+        return
     if is_sqlite(connection):
-        statement = change.format("?", "?") + " WHERE tank_id = ?"
+        values = ", ".join(f"{column} = ?" for column in columns)
+        statement = f"UPDATE watermark SET {values} WHERE tank_id = ?"  # noqa: S608 - constants only
         connection.exec_driver_sql(statement, list(rows))
         return
-    low, high = (ms_parameter(connection, name) for name in ("u.low", "u.high"))
-    statement = (
-        f"{change.format(low, high)} FROM unnest(CAST(:low AS bigint[]), CAST(:high AS bigint[]), "
-        "CAST(:tank AS integer[])) AS u(low, high, tank) WHERE tank_id = u.tank"
+    names = (*columns, "tank")
+    values = ", ".join(
+        f"{column} = {ms_parameter(connection, f'u.{column}')}" for column in columns
     )
-    lists = zip(("low", "high", "tank"), map(list, zip(*rows, strict=True)), strict=True)
-    connection.execute(text(statement), dict(lists))
+    lists = ", ".join(f"CAST(:{column} AS bigint[])" for column in columns)
+    statement = (
+        f"UPDATE watermark SET {values} FROM unnest({lists}, CAST(:tank AS integer[])) "  # noqa: S608
+        f"AS u({', '.join(names)}) WHERE tank_id = u.tank"
+    )
+    given = zip(names, map(list, zip(*rows, strict=True)), strict=True)
+    connection.execute(text(statement), dict(given))
 
 
 def _spans(
@@ -241,10 +246,3 @@ def _spans(
 def _watermark(tank_id: int, *moments: datetime | None) -> Watermark:
     first, last, claimed, scored = (BEFORE_ALL_MS if m is None else to_ms(m) for m in moments)
     return Watermark(tank_id, first, last, claimed, scored)
-
-
-def _advance(connection: Connection, tank: int, seen_ms: int, **values: Any) -> bool:
-    seen = None if seen_ms == BEFORE_ALL_MS else from_ms(seen_ms)
-    change = update(WatermarkRow).where(WatermarkRow.tank_id == tank)
-    unmoved = change.where(WatermarkRow.scored_until.is_not_distinct_from(seen))
-    return connection.execute(unmoved.values(**values)).rowcount == 1

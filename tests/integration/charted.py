@@ -56,7 +56,7 @@ def fill(engine: Engine) -> dict[str, int]:
                 level[-4:] = 2.5  # two hours
             ones = np.ones(96, dtype=np.int64)
             store_scores(connection, model, ScoreRows(ones * tank, moments[-96:], level, ones))
-            mark_scored(connection, tank, seen_ms=LAST_MS, until_ms=LAST_MS + STEP_MS)
+            mark_scored(connection, {tank: LAST_MS}, until_ms={tank: LAST_MS + STEP_MS})
         open_incident(connection, _opening(ids["T1"], model), reason="above")
     roll_up(Context(engine, Settings(**SETTINGS)))
     return ids

@@ -39,7 +39,7 @@ def claimed(engine: Engine, tank: int, *, seen_ms: int, until_ms: int) -> bool:
 
 def scored(engine: Engine, tank: int, *, seen_ms: int, until_ms: int) -> bool:
     with writing(engine) as connection:
-        return mark_scored(connection, tank, seen_ms=seen_ms, until_ms=until_ms)
+        return mark_scored(connection, {tank: seen_ms}, until_ms={tank: until_ms})
 
 
 def marks(engine: Engine) -> list[Watermark]:
