@@ -1,6 +1,23 @@
 """Settings of the life of alarms."""
 
+from typing import Literal
+
 from tankwatch.settings_section import Section, setting
+
+Latching = Literal[
+    "learned",
+    "limit",
+    "time_to_limit",
+    "out_of_range",
+    "rate",
+    "flat_line",
+    "stuck",
+    "stale",
+    "noise_burst",
+    "noise_collapse",
+    "chattering",
+    "limit_chatter",
+]
 
 
 class Alarms(Section):
@@ -18,6 +35,11 @@ class Alarms(Section):
     )
     longest_transfer_h: float = setting(
         72.0, "Longest time that a transfer can be put down for.", unit="h", gt=0, le=8760
+    )
+    latching: tuple[Latching, ...] = setting(
+        (),
+        "Rules whose incidents stay in sight when they are over, until somebody resets them; "
+        "`learned` for those of detectors.",
     )
     realarm_s: float = setting(
         0.0,

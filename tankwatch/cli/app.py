@@ -63,6 +63,7 @@ MODULES = {
     "site-incidents": "site_incidents",
     "incidents": "incidents",
     "ack": "incidents",
+    "reset": "incidents",
     "close": "incidents",
     "label": "incidents",
     "shelve": "shelving",

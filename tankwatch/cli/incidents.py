@@ -1,4 +1,4 @@
-"""incidents, ack, label and close: the operator's verbs."""
+"""incidents, ack, reset, close and label: the operator's verbs."""
 
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(incidents)
     app.command()(ack)
+    app.command()(reset)
     app.command()(close)
     app.command()(label)
 
@@ -72,6 +73,18 @@ def ack(number: Number, by: By = "", json: JsonFlag = False) -> None:
     """Acknowledge an incident: somebody has seen it."""
     with opened() as context, writing(context.engine) as connection:
         state = acts.acknowledge(connection, number, by=actor(by), at=clock.now())
+    _print_state(number, state, json=json)
+
+
+def reset(
+    number: Number,
+    reason: Annotated[str, typer.Option(help="Why; stored.")] = "",
+    by: By = "",
+    json: JsonFlag = False,
+) -> None:
+    """Let go of an incident that is over and latched."""
+    with opened() as context, writing(context.engine) as connection:
+        state = acts.reset(connection, number, by=actor(by), at=clock.now(), reason=reason)
     _print_state(number, state, json=json)
 
 

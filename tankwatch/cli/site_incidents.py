@@ -7,15 +7,12 @@ import typer
 
 from tankwatch import clock
 from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
-from tankwatch.core.incident import IncidentState
 from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.errors import UsageError
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.incidents import apply_event, load_incidents
 from tankwatch.store.runs import write_audit
 from tankwatch.store.siblings import SiteIncident, load_site_incidents
-
-_UNSEEN = {IncidentState.UNACKNOWLEDGED, IncidentState.RETURNED_UNACKNOWLEDGED}
 
 
 def register(app: typer.Typer) -> None:
@@ -79,7 +76,7 @@ def site_incidents(
 def _acknowledge(connection: Connection, one: SiteIncident, *, by: str) -> list[int]:
     """Acknowledge each member that nobody has seen yet, and return their numbers."""
     stored = load_incidents(connection, ids=one.incident_ids)
-    unseen = sorted(s.incident_id for s in stored if s.incident.state in _UNSEEN)
+    unseen = sorted(s.incident_id for s in stored if s.incident.state.is_unseen)
     now, reason = clock.now(), f"acknowledged with site incident {one.site_incident_id}"
     for key in unseen:
         apply_event(connection, key, IncidentEvent.ACKNOWLEDGE, at=now, actor=by, reason=reason)

@@ -16,12 +16,35 @@ if TYPE_CHECKING:
 
 
 class IncidentState(StrEnum):
-    """Where an incident stands in its life (ISA-18.2, with `closed` for the filed record)."""
+    """Where an incident stands in its life (ISA-18.2, with `closed` for the filed record).
+
+    One that is latched is over, and stays in sight until somebody resets it.
+    """
 
     UNACKNOWLEDGED = "unacknowledged"
     ACKNOWLEDGED = "acknowledged"
     RETURNED_UNACKNOWLEDGED = "returned_unacknowledged"
+    LATCHED_UNACKNOWLEDGED = "latched_unacknowledged"
+    LATCHED_ACKNOWLEDGED = "latched_acknowledged"
     CLOSED = "closed"
+
+    @property
+    def is_unseen(self) -> bool:
+        """Return whether nobody has acknowledged it."""
+        return self in UNSEEN
+
+    @property
+    def is_latched(self) -> bool:
+        """Return whether it is over and waits for its reset."""
+        return self in LATCHED
+
+
+UNSEEN = (
+    IncidentState.UNACKNOWLEDGED,
+    IncidentState.RETURNED_UNACKNOWLEDGED,
+    IncidentState.LATCHED_UNACKNOWLEDGED,
+)
+LATCHED = (IncidentState.LATCHED_UNACKNOWLEDGED, IncidentState.LATCHED_ACKNOWLEDGED)
 
 
 class Severity(StrEnum):
@@ -120,6 +143,7 @@ class Incident:
         historical: opened so late that it never pages.
         outlook: the limit ahead that it warned of last, None if of none.
         nature: whether it looks like the sensor's, the process's or a planned operation's doing.
+        latching: whether it stays in sight when it is over, until somebody resets it.
     """
 
     uid: str
@@ -138,6 +162,7 @@ class Incident:
     historical: bool = False
     nature: Nature = Nature.PROCESS
     outlook: Outlook | None = None
+    latching: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """The life of an incident as one transition table (ISA-18.2, alarm state transition diagram)."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
+from tankwatch.core.episodes import RULES
 from tankwatch.core.incident import IncidentState
 from tankwatch.errors import UsageError
 
@@ -13,6 +15,8 @@ class IncidentEvent(StrEnum):
     JOIN = "join"
     ACKNOWLEDGE = "acknowledge"
     RETURN = "return"
+    LATCH = "latch"
+    RESET = "reset"
     CLOSE = "close"
     CORRECT = "correct"
     REOPEN = "reopen"
@@ -22,6 +26,8 @@ class IncidentEvent(StrEnum):
 _U = IncidentState.UNACKNOWLEDGED
 _A = IncidentState.ACKNOWLEDGED
 _R = IncidentState.RETURNED_UNACKNOWLEDGED
+_LU = IncidentState.LATCHED_UNACKNOWLEDGED
+_LA = IncidentState.LATCHED_ACKNOWLEDGED
 _C = IncidentState.CLOSED
 
 TRANSITIONS: dict[tuple[IncidentState | None, IncidentEvent], IncidentState] = {
@@ -39,12 +45,25 @@ TRANSITIONS: dict[tuple[IncidentState | None, IncidentEvent], IncidentState] = {
     # adds is recorded and changes nothing.
     (_C, IncidentEvent.JOIN): _C,
     (_C, IncidentEvent.RETURN): _C,
-    # Readings that come late may show that it began or ended at another time, that it goes on
-    # after all, or that there was nothing.
-    **{(state, IncidentEvent.CORRECT): state for state in (_U, _A, _R, _C)},
-    **{(state, IncidentEvent.WITHDRAW): _C for state in (_U, _A, _R, _C)},
-    (_R, IncidentEvent.REOPEN): _U,
-    (_C, IncidentEvent.REOPEN): _U,
+    (_C, IncidentEvent.LATCH): _C,
+    # A latching incident does not return: it latches, and whoever resets it without having
+    # acknowledged it still has that to do.
+    (_U, IncidentEvent.LATCH): _LU,
+    (_A, IncidentEvent.LATCH): _LA,
+    (_LU, IncidentEvent.ACKNOWLEDGE): _LA,
+    (_LU, IncidentEvent.RESET): _R,
+    (_LA, IncidentEvent.RESET): _C,
+    (_LU, IncidentEvent.CLOSE): _C,
+    (_LA, IncidentEvent.CLOSE): _C,
+    # Readings that come late may show that it began or ended at another time, that more joined it,
+    # that it goes on after all, that it latches after all or does not, or that there was nothing.
+    **{(state, IncidentEvent.JOIN): state for state in (_R, _LU, _LA)},
+    **{(state, IncidentEvent.CORRECT): state for state in IncidentState},
+    **{(state, IncidentEvent.WITHDRAW): _C for state in IncidentState},
+    **{(state, IncidentEvent.REOPEN): _U for state in (_R, _LU, _LA, _C)},
+    (_R, IncidentEvent.LATCH): _LU,
+    (_LU, IncidentEvent.RETURN): _R,
+    (_LA, IncidentEvent.RETURN): _C,
 }
 
 
@@ -63,3 +82,17 @@ def next_state(state: IncidentState | None, event: IncidentEvent) -> IncidentSta
         f"possible: {', '.join(possible)}"
     )
     raise UsageError(message)
+
+
+# What stands for every detector, as opposed to a rule, where rules are listed.
+LEARNED = "learned"
+
+
+def is_latching(sources: Collection[str], latching: Collection[str]) -> bool:
+    """Return whether an incident that `sources` raised or joined latches.
+
+    Args:
+        sources: names of detectors and rules.
+        latching: rules whose incidents latch; `LEARNED` for those of detectors.
+    """
+    return any((name if name in RULES else LEARNED) in latching for name in sources)

@@ -17,6 +17,7 @@ class HandOver:
         since: when the shift began.
         until: when it ended.
         standing: alarms that stand, each with who acknowledged it, None for nobody.
+        latched: alarms that are over and wait for their reset, with the same.
         muted: tanks whose mail waits, and why.
         ended: alarms that were over, or closed, in the shift.
         held: alarms of which nobody was sent a mail in the shift, and the reason.
@@ -25,6 +26,7 @@ class HandOver:
     since: datetime
     until: datetime
     standing: tuple[tuple[Incident, str | None], ...]
+    latched: tuple[tuple[Incident, str | None], ...]
     muted: tuple[tuple[str, Mute], ...]
     ended: tuple[Incident, ...]
     held: tuple[tuple[Incident, str], ...]
@@ -32,7 +34,7 @@ class HandOver:
     @property
     def is_quiet(self) -> bool:
         """Return whether there is nothing to tell."""
-        return not (self.standing or self.muted or self.ended or self.held)
+        return not (self.standing or self.latched or self.muted or self.ended or self.held)
 
 
 def last_changes(

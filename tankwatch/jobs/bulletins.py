@@ -22,7 +22,7 @@ from tankwatch.store.patience import written
 from tankwatch.store.people import Operator, load_operators
 from tankwatch.store.plant import load_tanks
 from tankwatch.store.routes import load_routes
-from tankwatch.store.shift_records import load_ended, load_held, load_standing
+from tankwatch.store.shift_records import load_ended, load_held, load_latched, load_standing
 
 # What could not be sent by then tells nobody anything new.
 _LATEST_DIGEST, _LATEST_REPORT = timedelta(hours=2), timedelta(days=5)
@@ -78,12 +78,14 @@ def _hand_over(
         if is_here(tank.site) and (mute := muting.of(tank.tank_id)) is not None
     ]
     standing = [one for one in load_standing(connection) if is_here(one.incident.site)]
+    latched = [one for one in load_latched(connection) if is_here(one.incident.site)]
     ended = load_ended(connection, since=since, until=until)
     held = load_held(connection, since=since, until=until)
     return HandOver(
         since=since,
         until=until,
         standing=tuple((one.incident, one.acknowledged_by) for one in standing),
+        latched=tuple((one.incident, one.acknowledged_by) for one in latched),
         muted=tuple(muted),
         ended=tuple(one.incident for one in ended if is_here(one.incident.site)),
         held=tuple((one.incident, why) for one, why in held if is_here(one.incident.site)),

@@ -11,13 +11,14 @@ from tankwatch.core.outlook import Outlook
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.jobs.carry import Carried, Followed, memory_kind
 from tankwatch.jobs.context import Context
+from tankwatch.jobs.desk import Desk, Settled, Window
 from tankwatch.jobs.incidents import mail_domain
 from tankwatch.jobs.memory import KIND, TankMemory
 from tankwatch.jobs.newcomers import Newcomers, store_newcomers
 from tankwatch.jobs.progress import checkpoint_ms
 from tankwatch.jobs.rounds import Round, TakenError, score_rows
 from tankwatch.jobs.scoring import Plan
-from tankwatch.jobs.settle import Desk, Settled, Window, settle
+from tankwatch.jobs.settle import settle
 from tankwatch.jobs.siblings import settle_siblings
 from tankwatch.store.checkpoints import (
     delete_checkpoints_before,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from tankwatch.core.episodes import TankEvent
 from tankwatch.core.incident import Severity
+from tankwatch.core.lifecycle import is_latching
 from tankwatch.core.nature import nature_of
 from tankwatch.core.times import from_ms
 from tankwatch.jobs.scoring import Plan
@@ -46,6 +47,7 @@ def describe(
         peak_score=event.peak,
         historical=historical or is_old,
         nature=nature_of(event.symptom, event.source, planned=planned),
+        latching=is_latching([event.source], settings.alarms.latching),
     )
 
 

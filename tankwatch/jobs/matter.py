@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
+from tankwatch.core.incident import MessageKind, Notice, Severity
 from tankwatch.core.siblings import SiteNotice
 from tankwatch.store.chatter import load_spell
 from tankwatch.store.engine import Connection
@@ -46,10 +46,13 @@ class Matter:
     def is_acknowledged(self) -> bool:
         """Return whether somebody has seen all of it."""
         if isinstance(self.notice, SiteNotice):
-            states = [member.state for member in self.notice.members]
-        else:
-            states = [self.notice.incident.state]
-        return not {IncidentState.UNACKNOWLEDGED, IncidentState.RETURNED_UNACKNOWLEDGED} & {*states}
+            return not any(member.state.is_unseen for member in self.notice.members)
+        return not self.notice.incident.state.is_unseen
+
+    @property
+    def is_latched(self) -> bool:
+        """Return whether it is over and waits for its reset; a whole site never does."""
+        return isinstance(self.notice, Notice) and self.notice.incident.state.is_latched
 
     @property
     def ended_at(self) -> datetime | None:

@@ -1,25 +1,21 @@
 """From what steps show to stored incidents: opened, joined, returned, corrected, withdrawn."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import isclose
 from typing import Any
 
 from tankwatch.core.episodes import TIME_TO_LIMIT, TankEvent
-from tankwatch.core.incident import MessageKind, Severity
-from tankwatch.core.lifecycle import IncidentEvent
-from tankwatch.core.outlook import Outlook
+from tankwatch.core.incident import IncidentState, MessageKind, Severity
+from tankwatch.core.lifecycle import IncidentEvent, is_latching
 from tankwatch.core.settling import Found, Known, found_in, pair
 from tankwatch.core.siblings import kind_of
 from tankwatch.core.times import from_ms, iso, to_ms
-from tankwatch.jobs.context import Context
+from tankwatch.jobs.desk import Desk, Window
 from tankwatch.jobs.incidents import ACTOR, describe, mail_domain, reason_of
-from tankwatch.jobs.scoring import Plan
 from tankwatch.jobs.siblings import due_at
 from tankwatch.jobs.symptoms import sharper, worded
 from tankwatch.store.corrections import correct_incident, is_uid_taken, load_join_moments
-from tankwatch.store.engine import Connection
 from tankwatch.store.incidents import (
     Opening,
     StoredIncident,
@@ -33,54 +29,8 @@ from tankwatch.store.outbox_hold import hurry_alarm
 from tankwatch.store.plant import Tank
 from tankwatch.store.runs import write_audit
 
+_LATCHING = "late readings show another rule"
 _RETURNED = "every source has been below its deadband for the off-delay and the merge gap"
-
-
-@dataclass(slots=True)
-class Settled:
-    """What became of incidents: ids of those that were raised, and counts of the rest."""
-
-    raised: list[int] = field(default_factory=list)
-    returned: int = 0
-    historical: int = 0
-    corrected: int = 0
-    withdrawn: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of a tank whose events are to be stored.
-
-    Attributes:
-        tank: whose.
-        events: what happened in it.
-        carried_id: incident that was under way when it began.
-        peak: largest score of the one that is under way when it ends.
-        scored_ms: up to where the tank had been scored before.
-        stored: incidents that were raised in it before, and the one that was under way.
-        why: what it was scored again for; empty if it was not.
-        ahead: the limit ahead that an event warns of.
-    """
-
-    tank: Tank
-    events: Sequence[TankEvent]
-    carried_id: int | None
-    peak: float
-    scored_ms: int
-    stored: Mapping[int, StoredIncident]
-    why: str
-    ahead: Mapping[TankEvent, Outlook]
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where things are written down: the transaction, what everybody needs, and the result."""
-
-    connection: Connection
-    context: Context
-    plan: Plan
-    now: datetime
-    result: Settled
 
 
 def settle(desk: Desk, window: Window, *, under_way_ms: int) -> int | None:
@@ -118,7 +68,9 @@ def _open(desk: Desk, window: Window, one: Found) -> int:
     # What still stands is no history, however late its readings came.
     historical = is_late and one.returned is not None
     opening = _described(desk, window.tank, worded(one), historical=historical)
-    opening = replace(opening, outlook=window.ahead.get(one.raised))
+    opening = replace(
+        opening, outlook=window.ahead.get(one.raised), latching=_is_latching(desk, one)
+    )
     while is_uid_taken(desk.connection, opening.uid):
         opening = replace(opening, again=opening.again + 1)
     reason = reason_of(one.raised)
@@ -175,6 +127,8 @@ def _bring_up_to_date(desk: Desk, window: Window, one: Found, stored: StoredInci
     told = [f"{name} {_said(values[name])}" for name in _TOLD if name in values]
     if values:
         correct_incident(desk.connection, key, **values)
+    if "latching" in values and one.returned is not None and incident.ended_at is not None:
+        _latch_or_not(desk, stored)
     if told:
         reason = f"{', '.join(told)}; seen in {window.why or _SIBLINGS}"
         _tell(desk, key, window.tank, IncidentEvent.CORRECT, reason)
@@ -202,12 +156,29 @@ def _differences(desk: Desk, window: Window, one: Found, stored: StoredIncident)
             values["channel_id"] = shown.channel_id
         if not isclose(shown.share, incident.share, rel_tol=_ALIKE):
             values["share"] = shown.share
+        if _is_latching(desk, one) != incident.latching:
+            values["latching"] = not incident.latching
+    elif _is_latching(desk, one) and not incident.latching:
+        values["latching"] = True
     if one.returned is not None and incident.ended_at is not None:
         ended_at = from_ms(one.returned.end_ms)
         values |= {"ended_at": ended_at} if ended_at != incident.ended_at else {}
     if not isclose(one.peak, incident.peak_score, rel_tol=_ALIKE):
         values["peak_score"] = one.peak
     return values
+
+
+def _is_latching(desk: Desk, one: Found) -> bool:
+    events = [*one.joins] if one.raised is None else [one.raised, *one.joins]
+    return is_latching([event.source for event in events], desk.context.settings.alarms.latching)
+
+
+def _latch_or_not(desk: Desk, stored: StoredIncident) -> None:
+    """Let an incident that is over latch after all, or not; what is closed stays closed."""
+    state = stored.incident.state
+    if state.is_latched or state is IncidentState.RETURNED_UNACKNOWLEDGED:
+        key, event = stored.incident_id, IncidentEvent.RETURN
+        apply_event(desk.connection, key, event, at=desk.now, actor=ACTOR, reason=_LATCHING)
 
 
 def _said(value: Any) -> str:

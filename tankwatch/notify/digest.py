@@ -89,6 +89,10 @@ def _view(hand_over: HandOver, places: Sequence[str], time_zone: str) -> DigestV
         _line(one, f"since {_at(one.started_at, hand_over, zone)}", by)
         for one, by in hand_over.standing
     ]
+    latched = [
+        _line(one, f"ended {_at(one.ended_at, hand_over, zone)}" if one.ended_at else "over", by)
+        for one, by in hand_over.latched
+    ]
     muted = [
         Line(
             wording.clean_name(tank),
@@ -106,8 +110,10 @@ def _view(hand_over: HandOver, places: Sequence[str], time_zone: str) -> DigestV
         _line(one, f"not mailed: {reason.removeprefix('hold_').replace('_', ' ')}", "")
         for one, reason in hand_over.held
     ]
+    waiting = f"{len(latched)} latched, " if latched else ""
     counted = (
-        f"{len(standing)} standing, {len(muted)} muted, {len(ended)} over, {len(held)} not mailed"
+        f"{len(standing)} standing, {waiting}{len(muted)} muted, {len(ended)} over, "
+        f"{len(held)} not mailed"
     )
     span = (
         f"{wording.clock_time(hand_over.since, zone, day_of=until)} to "
@@ -125,6 +131,7 @@ def _view(hand_over: HandOver, places: Sequence[str], time_zone: str) -> DigestV
             Part(heading, tuple(lines[:MOST_LINES]), max(len(lines) - MOST_LINES, 0))
             for heading, lines in (
                 ("Standing", standing),
+                ("Over and latched, to be reset", latched),
                 ("Muted", muted),
                 ("Over since the last digest", ended),
                 ("Not mailed, and why", held),

@@ -139,6 +139,8 @@ def _row(one: Told, day: datetime, zone: ZoneInfo, base_url: str) -> Row:
     when = f"since {since}"
     if (ended_at := _ended_at(one)) is not None:
         when = f"{since} to {wording.clock_time(ended_at, zone, day_of=day)}"
+    if isinstance(notice, Notice) and notice.incident.state.is_latched:
+        when = f"{when}; latched until it is reset"
     if notice.kind is MessageKind.WITHDRAWAL:
         when = f"{when}; withdrawn: late readings do not show it"
     uid = "" if isinstance(notice, SiteNotice) else quote(notice.incident.uid, safe="")

@@ -87,7 +87,7 @@ def decide(
 
     `alarm_sent` is whether the incident's alarm was handed over; `least` the severity from which
     on the recipient asked to be told, for others only an alarm pages; `was_muted` whether the
-    message was held while its tank was muted: what then stands was not found late.
+    message was held while its tank was muted: what then stands or is latched was not found late.
     """
     if not mail_enabled:
         return Reason.HOLD_MAIL_OFF
@@ -159,8 +159,8 @@ def _decide_alarm(
     incident, ranks = notice.incident, list(Severity)
     if ranks.index(incident.severity) < ranks.index(least):
         return Reason.HOLD_NOT_ALARM_SEVERITY
-    stands_after_mute = was_muted and incident.ended_at is None
-    is_late = notice.queued_at - incident.started_at > within and not stands_after_mute
+    waits_after_mute = was_muted and (incident.ended_at is None or incident.state.is_latched)
+    is_late = notice.queued_at - incident.started_at > within and not waits_after_mute
     if incident.historical or is_late:
         return Reason.HOLD_HISTORICAL
     if incident.state is IncidentState.CLOSED:

@@ -50,6 +50,7 @@ class _Case:
         return f"for {self.duration} from {self.clock(self.start)}"
 
 
+_LATCHED = "It is latched: it stays in the list until somebody resets it."
 _AGAIN = (MessageKind.REALARM, MessageKind.CHATTERING, MessageKind.SETTLED)
 
 
@@ -87,7 +88,10 @@ def again(notice: Notice) -> str:
 
 
 def what_and_why(notice: Notice, evidence: Evidence, *, time_zone: str) -> str:
-    """Return one sentence: what the tank does, since when, and what that rests on."""
+    """Return one sentence: what the tank does, since when, and what that rests on.
+
+    A second one says of what is latched that it waits for its reset.
+    """
     incident = notice.incident
     case = _Case(
         incident=incident,
@@ -98,13 +102,13 @@ def what_and_why(notice: Notice, evidence: Evidence, *, time_zone: str) -> str:
         is_over=incident.ended_at is not None,
         zone=wording.zone_of(time_zone),
     )
-    if notice.kind is MessageKind.ALL_CLEAR or (
-        notice.kind is MessageKind.SETTLED and case.is_over
-    ):
-        return _all_clear(case)
     if notice.kind is MessageKind.WITHDRAWAL:
         return _withdrawal(case)
-    return _alarm(case)
+    is_end = notice.kind is MessageKind.ALL_CLEAR or (
+        notice.kind is MessageKind.SETTLED and case.is_over
+    )
+    told = _all_clear(case) if is_end else _alarm(case)
+    return f"{told} {_LATCHED}" if incident.state.is_latched else told
 
 
 def _name(incident: Incident) -> str:

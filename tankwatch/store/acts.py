@@ -41,6 +41,18 @@ def close(
     return _move(connection, incident_id, IncidentEvent.CLOSE, by=by, at=at, reason=reason)
 
 
+def reset(
+    connection: Connection, incident_id: int, *, by: Actor, at: datetime, reason: str = ""
+) -> IncidentState:
+    """Let go of an incident that is over and latched, and return its new state.
+
+    Raises:
+        UsageError: it is not latched.
+    """
+    event, why = IncidentEvent.RESET, reason or "reset"
+    return _move(connection, incident_id, event, by=by, at=at, reason=why)
+
+
 def label(
     connection: Connection,
     incident_id: int,

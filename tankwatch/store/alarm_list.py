@@ -6,21 +6,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, select
 
-from tankwatch.core.incident import IncidentState, Severity
+from tankwatch.core.incident import UNSEEN, IncidentState, Severity
 from tankwatch.store.incidents import IncidentRow, StoredIncident, load_incidents
 from tankwatch.store.operators import LabelRow
 from tankwatch.store.plant import SiteRow, TankRow
 from tankwatch.store.runs import AuditRow
 from tankwatch.store.transitions import TransitionRow
 
-_UNSEEN = (IncidentState.UNACKNOWLEDGED.value, IncidentState.RETURNED_UNACKNOWLEDGED.value)
+_UNSEEN = tuple(state.value for state in UNSEEN)
 _BY_STATE = {
     state.value: rank
     for rank, state in enumerate(
         (
             IncidentState.UNACKNOWLEDGED,
+            IncidentState.LATCHED_UNACKNOWLEDGED,
             IncidentState.RETURNED_UNACKNOWLEDGED,
             IncidentState.ACKNOWLEDGED,
+            IncidentState.LATCHED_ACKNOWLEDGED,
             IncidentState.CLOSED,
         )
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    false,
     insert,
     select,
     text,
@@ -70,6 +71,7 @@ class IncidentRow(Base):
     nature: Mapped[str] = mapped_column(String(12), server_default=Nature.PROCESS.value)
     outlook: Mapped[str | None] = mapped_column(Text)
     withdrawn_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    latching: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Opening:
     historical: bool
     nature: Nature = Nature.PROCESS
     outlook: Outlook | None = None
+    latching: bool = False
     again: int = 0
 
     @property
@@ -136,6 +139,7 @@ def open_incident(connection: Connection, opening: Opening, *, reason: str) -> i
         "historical": opening.historical,
         "nature": opening.nature.value,
         "outlook": _dump(opening.outlook),
+        "latching": opening.latching,
     }
     made = insert(IncidentRow).values(row).returning(IncidentRow.incident_id)
     key = connection.execute(made).scalar_one()
@@ -164,17 +168,23 @@ def apply_event(
 ) -> IncidentState:
     """Move an incident along its transition table and return its new state.
 
+    One that is latching latches where another one returns.
+
     Raises:
         UsageError: there is no such incident, or the event cannot happen in its state.
     """
-    query = select(IncidentRow.state).where(IncidentRow.incident_id == incident_id)
+    query = select(IncidentRow.state, IncidentRow.latching).where(
+        IncidentRow.incident_id == incident_id
+    )
     # A row that names the incident, such as a label, locks its key for others: two who have written
     # one each would wait for each other for ever if this asked for the key as well.
-    stored = connection.execute(query.with_for_update(key_share=True)).scalar_one_or_none()
+    stored = connection.execute(query.with_for_update(key_share=True)).one_or_none()
     if stored is None:
         message = f"there is no incident {incident_id}: see `tankwatch incidents`"
         raise UsageError(message)
-    before = IncidentState(stored)
+    if event is IncidentEvent.RETURN and stored.latching:
+        event = IncidentEvent.LATCH
+    before = IncidentState(stored.state)
     after = next_state(before, event)
     values: dict[str, Any] = {"state": after.value}
     if event is IncidentEvent.ACKNOWLEDGE:
@@ -269,6 +279,7 @@ def _stored(row: Any) -> StoredIncident:
         historical=row.historical,
         nature=Nature(row.nature),
         outlook=Outlook.from_json(json.loads(row.outlook)) if row.outlook else None,
+        latching=row.latching,
     )
     return StoredIncident(
         incident_id=row.incident_id,

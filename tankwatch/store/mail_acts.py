@@ -209,8 +209,7 @@ def _done_already(look: LinkLook, stored: StoredIncident, action: MailAction) ->
 
 def _is_seen(stored: StoredIncident) -> bool:
     """Return whether somebody has acknowledged it since it was opened last."""
-    seen = {IncidentState.ACKNOWLEDGED, IncidentState.CLOSED}
-    return stored.acknowledged_by is not None and stored.incident.state in seen
+    return stored.acknowledged_by is not None and not stored.incident.state.is_unseen
 
 
 def _last_label(connection: Connection, incident_id: int) -> Label | None:

@@ -88,7 +88,10 @@ def load_held_alarms(connection: Connection, reasons: Sequence[str]) -> list[int
             OutboxRow.kind != MessageKind.CHATTERING.value,
             # A site's goes on while one of its tanks does, whichever that is.
             OutboxRow.kind.in_([MessageKind.SITE_ALARM.value, MessageKind.SITE_REALARM.value])
-            | (IncidentRow.state == IncidentState.UNACKNOWLEDGED.value),
+            # What latched while it was muted still waits for somebody.
+            | IncidentRow.state.in_(
+                [IncidentState.UNACKNOWLEDGED.value, IncidentState.LATCHED_UNACKNOWLEDGED.value]
+            ),
             ~exists().where(
                 later.incident_id == OutboxRow.incident_id,
                 later.kind == OutboxRow.kind,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, or_, select
 
-from tankwatch.core.incident import IncidentState, MessageKind, Severity
+from tankwatch.core.incident import LATCHED, IncidentState, MessageKind, Severity
 from tankwatch.store.incidents import IncidentRow, StoredIncident, load_incidents
 from tankwatch.store.outbox import MessageState, OutboxRow
 
@@ -19,6 +19,13 @@ def load_standing(connection: Connection) -> list[StoredIncident]:
         IncidentRow.historical.is_(False),
         IncidentRow.withdrawn_at.is_(None),
     )
+    return _load(connection, connection.execute(query).scalars().all())
+
+
+def load_latched(connection: Connection) -> list[StoredIncident]:
+    """Return incidents that are over and wait for their reset, the newest first."""
+    states = [state.value for state in LATCHED]
+    query = select(IncidentRow.incident_id).where(IncidentRow.state.in_(states))
     return _load(connection, connection.execute(query).scalars().all())
 
 

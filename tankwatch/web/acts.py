@@ -17,7 +17,7 @@ from tankwatch.store.scope import scope_of_incident
 from tankwatch.store.shelves import shelve as store_shelf
 from tankwatch.store.shelves import shelve_until_clear
 from tankwatch.store.shelves import unshelve as end_shelf
-from tankwatch.web.alarm_page import UNSEEN, VERDICT_WORDS
+from tankwatch.web.alarm_page import VERDICT_WORDS
 from tankwatch.web.alarms import need_incident
 from tankwatch.web.forms import filled
 from tankwatch.web.page_access import Visitor, needs
@@ -42,11 +42,22 @@ def acknowledge(request: Request, uid: str, by: _By, form: _Form) -> Response:
     """Note that somebody has seen an incident."""
 
     def done(connection: Connection, stored: StoredIncident) -> None:
-        if stored.incident.state not in UNSEEN:
+        if not stored.incident.state.is_unseen:
             who = f" by {stored.acknowledged_by}" if stored.acknowledged_by else ""
-            raise _late(f"it is {stored.incident.state.value} already{who}")
+            raise _late(f"it is {stored.incident.state.value.replace('_', ' ')} already{who}")
         reason = _line(form, "reason")
         acts.acknowledge(connection, stored.incident_id, by=by.actor, at=clock.now(), reason=reason)
+
+    return _acted(request, uid, form, done)
+
+
+@router.post("/incidents/{uid}/reset")
+def reset(request: Request, uid: str, by: _By, form: _Form) -> Response:
+    """Let go of an incident that is over and latched."""
+
+    def done(connection: Connection, stored: StoredIncident) -> None:
+        reason = _line(form, "reason")
+        acts.reset(connection, stored.incident_id, by=by.actor, at=clock.now(), reason=reason)
 
     return _acted(request, uid, form, done)
 

@@ -6,7 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from tankwatch.core.incident import IncidentState, MessageKind, Notice, Severity
+from tankwatch.core.incident import (
+    LATCHED,
+    UNSEEN,
+    IncidentState,
+    MessageKind,
+    Notice,
+    Severity,
+)
 from tankwatch.core.muting import Mute, MuteReason
 from tankwatch.core.times import human_duration
 from tankwatch.notify import wording
@@ -14,12 +21,13 @@ from tankwatch.notify.sentences import headline
 from tankwatch.store.alarm_list import Wanted
 from tankwatch.store.incidents import StoredIncident
 
-UNSEEN = (IncidentState.UNACKNOWLEDGED, IncidentState.RETURNED_UNACKNOWLEDGED)
 # Word and shape say it; a colour only repeats them.
 STATE_WORDS = {
     IncidentState.UNACKNOWLEDGED: ("●", "unacknowledged"),
     IncidentState.RETURNED_UNACKNOWLEDGED: ("◐", "returned, unacknowledged"),
+    IncidentState.LATCHED_UNACKNOWLEDGED: ("◪", "latched, unacknowledged"),
     IncidentState.ACKNOWLEDGED: ("○", "acknowledged"),
+    IncidentState.LATCHED_ACKNOWLEDGED: ("□", "latched, acknowledged"),
     IncidentState.CLOSED: ("✓", "closed"),
 }
 SEVERITY_WORDS = {
@@ -50,14 +58,16 @@ class Shown(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     ACKNOWLEDGED = "acknowledged"
     RETURNED = "returned"
+    LATCHED = "latched"
     CLOSED = "closed"
 
 
 STATES = {
-    Shown.OPEN: (*UNSEEN, IncidentState.ACKNOWLEDGED),
+    Shown.OPEN: tuple(state for state in IncidentState if state is not IncidentState.CLOSED),
     Shown.UNACKNOWLEDGED: UNSEEN,
-    Shown.ACKNOWLEDGED: (IncidentState.ACKNOWLEDGED,),
+    Shown.ACKNOWLEDGED: (IncidentState.ACKNOWLEDGED, IncidentState.LATCHED_ACKNOWLEDGED),
     Shown.RETURNED: (IncidentState.RETURNED_UNACKNOWLEDGED,),
+    Shown.LATCHED: LATCHED,
     Shown.CLOSED: (IncidentState.CLOSED,),
 }
 
@@ -87,6 +97,7 @@ class AlarmLine:
     verdict: str
     is_past: bool
     may_acknowledge: bool
+    may_reset: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +179,8 @@ def line(
         mute=mute,
         verdict=VERDICT_WORDS.get(verdict, verdict),
         is_past=incident.historical,
-        may_acknowledge=incident.state in UNSEEN,
+        may_acknowledge=incident.state.is_unseen,
+        may_reset=incident.state.is_latched,
     )
 
 

@@ -19,6 +19,8 @@ _EVENT_WORDS = {
     "join": "joined by more evidence",
     "acknowledge": "acknowledged",
     "return": "returned to normal",
+    "latch": "returned to normal, latched",
+    "reset": "reset",
     "close": "closed",
     "correct": "corrected by late readings",
     "reopen": "goes on after all",

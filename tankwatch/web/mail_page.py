@@ -42,6 +42,8 @@ _STATE_WORDS: Final = {
     IncidentState.UNACKNOWLEDGED: "standing, not acknowledged",
     IncidentState.ACKNOWLEDGED: "standing, acknowledged",
     IncidentState.RETURNED_UNACKNOWLEDGED: "over, not acknowledged",
+    IncidentState.LATCHED_UNACKNOWLEDGED: "over, latched, not acknowledged",
+    IncidentState.LATCHED_ACKNOWLEDGED: "over, latched, acknowledged",
     IncidentState.CLOSED: "closed",
 }
 _SHELF_WORDS: Final = {

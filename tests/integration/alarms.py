@@ -29,6 +29,7 @@ def raise_alarm(
     detector: str = "fused",
     peak: float = 4.1,
     historical: bool = False,
+    latching: bool = False,
 ) -> str:
     """Raise an incident that began ten minutes before `at`, and return its stable name."""
     with writing(engine) as connection:
@@ -47,6 +48,7 @@ def raise_alarm(
             peak_score=peak,
             historical=historical,
             nature=nature,
+            latching=latching,
         )
         open_incident(connection, opening, reason="score above 1.0 for 3 steps")
     return opening.uid

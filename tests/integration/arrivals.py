@@ -171,7 +171,8 @@ def everything(engine: Engine) -> dict[str, Any]:
             ],
             "incidents": rows(
                 "SELECT tank_id, started_at, raised_at, ended_at, state, detector, symptom,"
-                " channel_id, nature FROM incident WHERE withdrawn_at IS NULL ORDER BY 1, 2"
+                " channel_id, nature, latching FROM incident WHERE withdrawn_at IS NULL"
+                " ORDER BY 1, 2"
             ),
             "peaks": rows(
                 "SELECT peak_score, share FROM incident WHERE withdrawn_at IS NULL"

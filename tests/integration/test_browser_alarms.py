@@ -10,10 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 from tankwatch import clock
 from tankwatch.core.actor import Role
 from tankwatch.core.incident import IncidentState
+from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.store.alarm_list import find_incident, load_audit, load_verdicts
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.people import find_operator, set_active
-from tests.integration.alarms import raise_alarm, send_day, state_of
+from tests.integration.alarms import happen, raise_alarm, send_day, state_of
 from tests.integration.browser import PHONE, WIDE, has_room, log_in, looking
 from tests.integration.logins import add_login
 from tests.integration.web_server import served
@@ -123,6 +124,24 @@ def test_keys_move_acknowledge_shelve_label_and_open(plant: Plant, page: Page) -
         ("kim", "shelve"),
         ("kim", "label"),
     ]
+
+
+def test_key_resets_what_is_latched_and_says_where_there_is_nothing_to_reset(
+    plant: Plant, page: Page
+) -> None:
+    uid = raise_alarm(plant.engine, "TK-104", at=clock.now(), latching=True)
+    expect(page.locator("tr[data-uid]")).to_have_count(1)
+    page.keyboard.press("j")
+    page.keyboard.press("r")
+    expect(page.locator("#said")).to_have_text("There is nothing to reset.")
+    happen(plant.engine, uid, IncidentEvent.RETURN, at=clock.now())
+    expect(page.locator(f"#i-{uid} .state")).to_contain_text("latched, unacknowledged")
+    page.keyboard.press("a")
+    expect(page.locator(f"#i-{uid} .state")).to_contain_text("latched, acknowledged")
+    page.keyboard.press("r")
+    expect(page.locator("#said")).to_have_text("TK-104 pressure below expected (over): reset")
+    expect(page.get_by_text("No alarm is open.")).to_be_visible()
+    assert state_of(plant.engine, uid) is IncidentState.CLOSED
 
 
 def test_keys_can_be_turned_off_and_stay_so(plant: Plant, page: Page) -> None:

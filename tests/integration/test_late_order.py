@@ -44,6 +44,7 @@ def farm(
         detect={"detector": "fused"},
         model=MODEL,
         channels={"pressure": {"high": 4.5}},
+        alarms={"latching": ["limit", "stale"]},
     )
     server: PostgresServer | None = None
     if request.param == "postgresql":
@@ -131,6 +132,10 @@ def test_any_order_of_arrival_ends_like_the_readings_in_order(
 
 def test_the_day_has_something_to_find(farm: Farm, sorted_run: dict[str, Any]) -> None:
     symptoms = {row[6] for row in sorted_run["incidents"]}
+    assert {row[4] for row in sorted_run["incidents"]} >= {
+        "returned_unacknowledged",
+        "latched_unacknowledged",
+    }
     assert {"stale", "flat_line", "above_limit", "step"} <= symptoms
     assert len(sorted_run["under way"]) == 1
     context = farm()

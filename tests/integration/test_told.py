@@ -52,10 +52,18 @@ def person(engine: Engine, name: str, *groups: str) -> int:
     return key
 
 
-def lead(engine: Engine, to: str, *, after_s: int = 0, span: str = "", group: str = "") -> int:
+def lead(
+    engine: Engine,
+    to: str,
+    *,
+    after_s: int = 0,
+    span: str = "",
+    group: str = "",
+    digest: bool = False,
+) -> int:
     hours = Hours(parse_days(""), *parse_span(span))
     to_one = None if group else to
-    new = NewRoute(None, Severity.ALARM, hours, to_one, group or None, after_s, digest=False)
+    new = NewRoute(None, Severity.ALARM, hours, to_one, group or None, after_s, digest=digest)
     with writing(engine) as connection:
         return add_route(connection, new, at=START)
 

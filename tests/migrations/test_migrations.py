@@ -49,7 +49,7 @@ TABLES = {
     "score_hour",
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = [f"{number:04}" for number in range(1, 24)]
+REVISIONS = [f"{number:04}" for number in range(1, 25)]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),
@@ -229,6 +229,23 @@ def test_the_nature_of_what_was_stored_before_is_told_by_its_symptom(empty_engin
     with empty_engine.connect() as connection:
         told = connection.execute(text("SELECT symptom, nature FROM dash_incidents")).all()
     assert sorted(map(tuple, told)) == [("above_limit", "process"), ("flat_line", "sensor")]
+
+
+def test_what_is_latched_waits_or_is_closed_for_the_version_before(empty_engine: Engine) -> None:
+    upgrade(empty_engine, "0024")
+    with writing(empty_engine) as connection:
+        tank = ensure_tanks(connection, ["T1"], site="north", at=LONG_AGO)["T1"]
+        at = LONG_AGO if empty_engine.name == "postgresql" else 0
+        for state in ("latched_unacknowledged", "latched_acknowledged"):
+            row = {"symptom": state, "tank": tank, "at": at, "no": False}
+            connection.execute(text(_OLD_INCIDENT), row)
+            change = "UPDATE incident SET state = symptom, acknowledged_at = :at"
+            connection.execute(text(change), {"at": at})
+    downgrade(empty_engine, "0023")
+    with empty_engine.connect() as connection:
+        query = text("SELECT state, closed_at IS NOT NULL FROM incident ORDER BY incident_id")
+        found = [(state, bool(closed)) for state, closed in connection.execute(query)]
+    assert found == [("returned_unacknowledged", False), ("closed", True)]
 
 
 def test_database_of_a_newer_version_is_refused_with_the_remedy(engine: Engine) -> None:

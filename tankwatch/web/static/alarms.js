@@ -6,7 +6,7 @@
   const said = document.getElementById("said");
   const keys = document.getElementById("keys");
   const isOn = document.getElementById("keys-on");
-  const DONE = { acknowledge: "acknowledged", label: "label stored", close: "closed", shelve: "shelved", unshelve: "no longer shelved" };
+  const DONE = { acknowledge: "acknowledged", label: "label stored", close: "closed", reset: "reset", shelve: "shelved", unshelve: "no longer shelved" };
   let uid = null;
 
   // A browser may keep no storage; then keys are on.
@@ -65,7 +65,7 @@
   function submit(kind) {
     const form = (current() ?? document.getElementById("content")).querySelector(`form[data-act="${kind}"]`);
     if (form && (current() || !rows().length)) form.requestSubmit();
-    else if (current()) say("There is nothing to acknowledge.", true);
+    else if (current()) say(`There is nothing to ${kind}.`, true);
   }
 
   const underWay = new WeakSet();
@@ -123,6 +123,7 @@
     j: () => go(1),
     k: () => go(-1),
     a: () => submit("acknowledge"),
+    r: () => submit("reset"),
     s: () => open("shelve"),
     l: () => open("label"),
     u: () => document.getElementById("back")?.click(),
