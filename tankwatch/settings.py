@@ -24,6 +24,7 @@ from tankwatch.settings_push import Push, PushName
 from tankwatch.settings_section import Section, TimeZone
 from tankwatch.settings_section import setting as _setting
 from tankwatch.settings_serve import Send, Serve
+from tankwatch.settings_severity import SeverityRules
 from tankwatch.settings_siblings import Siblings
 
 PREFIX = "TANKWATCH_"
@@ -271,6 +272,7 @@ class Settings(BaseSettings):
     heartbeat: Heartbeat = Heartbeat()
     push: dict[PushName, Push] = Field(default={})
     alarms: Alarms = Alarms()
+    severity: SeverityRules = SeverityRules()
     notify: Notify = Notify()
     home: Path = Field(default=Path(), exclude=True)
 

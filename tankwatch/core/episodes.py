@@ -163,6 +163,10 @@ class TankState:
         """Return a state that can go on without this one."""
         return replace(self, sources={name: replace(one) for name, one in self.sources.items()})
 
+    def is_open(self, source: str) -> bool:
+        """Return whether an episode of a source is under way."""
+        return source in self.sources and self.sources[source].is_open
+
     @property
     def is_idle(self) -> bool:
         """Return whether nothing is under way for any source."""

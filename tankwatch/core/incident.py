@@ -54,6 +54,11 @@ class Severity(StrEnum):
     ALERT = "alert"
     ALARM = "alarm"
 
+    @property
+    def rank(self) -> int:
+        """Return its place; higher is graver."""
+        return list(Severity).index(self)
+
 
 class Symptom(StrEnum):
     """What a reader of the mail is told the tank does."""
@@ -206,6 +211,7 @@ class Notice:
         thread_id: Message-ID of the incident's first message; equal to `message_id` for the first.
         queued_at: when the incident's transition was stored; the mail's Date.
         chatter: how often it came, where that is what the message tells.
+        worse: why it is told again, where its incident got worse; empty of another.
     """
 
     incident: Incident
@@ -214,3 +220,4 @@ class Notice:
     thread_id: str
     queued_at: datetime
     chatter: Chatter | None = None
+    worse: str = ""

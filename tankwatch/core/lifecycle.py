@@ -13,6 +13,7 @@ class IncidentEvent(StrEnum):
 
     RAISE = "raise"
     JOIN = "join"
+    WORSEN = "worsen"
     ACKNOWLEDGE = "acknowledge"
     RETURN = "return"
     LATCH = "latch"
@@ -37,6 +38,9 @@ TRANSITIONS: dict[tuple[IncidentState | None, IncidentEvent], IncidentState] = {
     (_U, IncidentEvent.RETURN): _R,
     (_U, IncidentEvent.CLOSE): _C,
     (_A, IncidentEvent.JOIN): _A,
+    # What got worse needs a new answer.
+    (_U, IncidentEvent.WORSEN): _U,
+    (_A, IncidentEvent.WORSEN): _U,
     (_A, IncidentEvent.RETURN): _C,
     (_A, IncidentEvent.CLOSE): _C,
     (_R, IncidentEvent.ACKNOWLEDGE): _C,

@@ -88,10 +88,9 @@ class Route:
 
     def fit(self, site: str, severity: Severity, local: datetime) -> Fit:
         """Return whether it leads to somebody at a local time, or why not."""
-        ranks = list(Severity)
         if self.site is not None and self.site != site:
             return Fit.OTHER_SITE
-        if ranks.index(severity) < ranks.index(self.severity):
+        if severity.rank < self.severity.rank:
             return Fit.LESS_SEVERE
         return Fit.FITS if self.hours.cover(local) else Fit.OTHER_TIME
 

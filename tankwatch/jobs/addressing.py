@@ -22,7 +22,7 @@ from tankwatch.store.incidents import load_incidents
 from tankwatch.store.muting import load_muting
 from tankwatch.store.notifications import Recipient, add_notifications, recipients_of
 from tankwatch.store.outbox import claim_message, mark_addressed, mark_held, was_sent
-from tankwatch.store.outbox_hold import AFTER_CHATTER, AFTER_MUTE
+from tankwatch.store.outbox_hold import AFTER_CHATTER, AFTER_MUTE, WORSENED
 from tankwatch.store.people import Operator, load_operators
 from tankwatch.store.routes import load_routes
 
@@ -148,7 +148,7 @@ def decide_matter(
     `is_asked` is whether they asked by a route to be told of its severity.
     """
     within = context.settings.detect.page_within_s
-    was_muted = matter.message.reason in (AFTER_MUTE, AFTER_CHATTER)
+    was_muted = matter.message.reason in (AFTER_MUTE, AFTER_CHATTER, WORSENED)
     if matter.message.kind.is_realarm and any(address.strip() for address in recipients):
         return decide_realarm(
             alarm_sent=alarm_sent,

@@ -79,12 +79,14 @@ class TankOutcome:
         after: its memory after it.
         events: what happened between.
         ahead: the limit ahead that an event warns of.
+        outlook: the limit ahead at its end, None if none is.
     """
 
     before: TankMemory
     after: TankMemory
     events: Sequence[TankEvent]
     ahead: Mapping[TankEvent, Outlook]
+    outlook: Outlook | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,7 @@ def _windows(desk: Desk, judged: Judged) -> dict[int, Window]:
                 stored.get(tank, {}),
                 why,
                 outcome.ahead,
+                outcome.outlook,
             )
     return found
 

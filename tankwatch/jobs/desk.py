@@ -37,6 +37,7 @@ class Window:
         stored: incidents that were raised in it before, and the one that was under way.
         why: what it was scored again for; empty if it was not.
         ahead: the limit ahead that an event warns of.
+        outlook: the limit ahead at its end, None if none is.
     """
 
     tank: Tank
@@ -47,6 +48,7 @@ class Window:
     stored: Mapping[int, StoredIncident]
     why: str
     ahead: Mapping[TankEvent, Outlook]
+    outlook: Outlook | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,10 @@ def judge(context: Context, plan: Plan, turn: Round, *, now: datetime) -> Judged
         }
         known = np.flatnonzero(block.mask[row, : new.stop].any(axis=0))
         after.seen |= {block.channels[channel] for channel in known}
-        outcomes[tank] = TankOutcome(memories[tank], after, events, ahead)
+        warns = after.state.is_open(TIME_TO_LIMIT) and new.stop > new.start
+        last_ms = int(block.times_ms[new.stop - 1]) + block.step_ms
+        outlook = outlooks.at(row, last_ms) if warns else None
+        outcomes[tank] = TankOutcome(memories[tank], after, events, ahead, outlook)
     return Judged(turn, block, followed, outcomes, new_tanks)
 
 

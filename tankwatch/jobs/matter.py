@@ -4,12 +4,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tankwatch.core.incident import MessageKind, Notice, Severity
+from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.core.siblings import SiteNotice
 from tankwatch.store.chatter import load_spell
 from tankwatch.store.engine import Connection
 from tankwatch.store.incidents import StoredIncident, load_incidents
 from tankwatch.store.outbox import QueuedMessage, first_kind
+from tankwatch.store.outbox_hold import WORSENED
 from tankwatch.store.siblings import load_memberships, load_site_incidents
+from tankwatch.store.transitions import load_last_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ def load_matter(connection: Connection, message: QueuedMessage) -> Matter:
         until = spell.head if message.kind is MessageKind.CHATTERING else spell.last
         chatter, key = spell.until(until), until.incident_id
     stored = load_incidents(connection, ids=[key])[0]
+    worse = ""
+    if message.reason == WORSENED:
+        worse = load_last_reason(connection, key, IncidentEvent.WORSEN)
     notice = Notice(
         stored.incident,
         message.kind,
@@ -94,6 +100,7 @@ def load_matter(connection: Connection, message: QueuedMessage) -> Matter:
         message.thread_id,
         message.queued_at,
         chatter,
+        worse,
     )
     return Matter(message, notice, stored, (message.incident_id,), key)
 

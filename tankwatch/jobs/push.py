@@ -147,10 +147,9 @@ def _decide(
     if matter.message.reason in (Reason.HOLD_CHATTERING, Reason.HOLD_STANDS):
         return Reason(matter.message.reason)
     if matter.message.kind.is_trouble:
-        ranks = list(Severity)
         if channel.sites and matter.site not in channel.sites:
             return Reason.HOLD_OTHER_SITE
-        if ranks.index(matter.severity) < ranks.index(Severity(channel.severity)):
+        if matter.severity.rank < Severity(channel.severity).rank:
             return Reason.HOLD_NOT_ALARM_SEVERITY
         if matter.message.reason == HOLD_GROUPED:
             return Reason.HOLD_GROUPED

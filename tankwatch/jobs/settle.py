@@ -6,7 +6,7 @@ from math import isclose
 from typing import Any
 
 from tankwatch.core.episodes import TIME_TO_LIMIT, TankEvent
-from tankwatch.core.incident import IncidentState, MessageKind, Severity
+from tankwatch.core.incident import IncidentState, MessageKind
 from tankwatch.core.lifecycle import IncidentEvent, is_latching
 from tankwatch.core.settling import Found, Known, found_in, pair
 from tankwatch.core.siblings import kind_of
@@ -15,6 +15,7 @@ from tankwatch.jobs.desk import Desk, Window
 from tankwatch.jobs.incidents import ACTOR, describe, mail_domain, reason_of
 from tankwatch.jobs.siblings import due_at
 from tankwatch.jobs.symptoms import sharper, worded
+from tankwatch.jobs.worsening import severity_of, worsen
 from tankwatch.store.corrections import correct_incident, is_uid_taken, load_join_moments
 from tankwatch.store.incidents import (
     Opening,
@@ -71,6 +72,8 @@ def _open(desk: Desk, window: Window, one: Found) -> int:
     opening = replace(
         opening, outlook=window.ahead.get(one.raised), latching=_is_latching(desk, one)
     )
+    if not opening.historical:
+        opening = replace(opening, severity=severity_of(desk, window, one, opening))
     while is_uid_taken(desk.connection, opening.uid):
         opening = replace(opening, again=opening.again + 1)
     reason = reason_of(one.raised)
@@ -115,11 +118,10 @@ def _bring_up_to_date(desk: Desk, window: Window, one: Found, stored: StoredInci
         reason = f"goes on after all; seen in {window.why or _SIBLINGS}"
         _tell(desk, key, window.tank, IncidentEvent.REOPEN, reason)
         # What still stands is no history any more.
-        if desk.now - incident.raised_at <= timedelta(
-            seconds=desk.context.settings.detect.page_within_s
-        ):
-            standing = {"historical": False, "severity": Severity.ALARM.value}
-            correct_incident(desk.connection, key, **standing)
+        within = timedelta(seconds=desk.context.settings.detect.page_within_s)
+        if incident.historical and desk.now - incident.raised_at <= within:
+            severity = severity_of(desk, window, one, incident).value
+            correct_incident(desk.connection, key, historical=False, severity=severity)
         _queue(desk, key, incident.uid, MessageKind.ALARM)
     values = _differences(desk, window, one, stored)
     if one.raised is None and (better := sharper(one, stored, desk.plan)):
@@ -136,6 +138,7 @@ def _bring_up_to_date(desk: Desk, window: Window, one: Found, stored: StoredInci
     for event in one.joins:
         if from_ms(event.at_ms) not in joined:
             _join(desk, window, key, event)
+    worsen(desk, window, one, stored)
     if one.returned is not None and incident.ended_at is None:
         _return(desk, key, incident.uid, one.returned)
 

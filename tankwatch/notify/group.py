@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
+from operator import attrgetter
 from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -157,7 +158,10 @@ def _row(one: Told, day: datetime, zone: ZoneInfo, base_url: str) -> Row:
 def _urgency(standing: Sequence[Told]) -> str:
     if not standing:
         return "All clear"
-    return "ESCALATED ALARM" if any(one.is_escalated for one in standing) else "ALARM"
+    urgency = wording.URGENCY_WORDS[
+        max((_severity(one) for one in standing), key=attrgetter("rank"))
+    ]
+    return f"ESCALATED {urgency}" if any(one.is_escalated for one in standing) else urgency
 
 
 def _mark(one: Told, zone: ZoneInfo) -> str:
@@ -167,6 +171,8 @@ def _mark(one: Told, zone: ZoneInfo) -> str:
     if isinstance(notice, Notice) and notice.chatter is not None:
         began = wording.clock_time(notice.chatter.since, zone, day_of=notice.queued_at)
         return f"{again(notice).removesuffix(',')} since {began}"
+    if isinstance(notice, Notice) and notice.worse and not _is_over(one):
+        return f"got worse: {notice.worse}"
     if not one.is_escalated or _is_over(one):
         return ""
     before = f", sent before to {wording.named_before(one.before, zone)}" if one.before else ""
@@ -243,6 +249,6 @@ def _severity(one: Told) -> Severity:
 
 def _rank(one: Told) -> tuple[bool, int, int, float, str, int]:
     """Return what sorts the worst first: unanswered, severity, tanks, the newest, then by name."""
-    severity = list(Severity).index(_severity(one))
+    severity = _severity(one).rank
     tanks, started = len(_incidents(one)), _started(one).timestamp()
     return (not one.is_escalated, -severity, -tanks, -started, _name(one), one.number)

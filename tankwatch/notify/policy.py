@@ -87,7 +87,8 @@ def decide(
 
     `alarm_sent` is whether the incident's alarm was handed over; `least` the severity from which
     on the recipient asked to be told, for others only an alarm pages; `was_muted` whether the
-    message was held while its tank was muted: what then stands or is latched was not found late.
+    message was held while its tank was muted, or its incident got worse: what then stands or is
+    latched was not found late.
     """
     if not mail_enabled:
         return Reason.HOLD_MAIL_OFF
@@ -156,8 +157,8 @@ def decide_recipient(*, is_active: bool, email: str) -> Reason | None:
 def _decide_alarm(
     notice: Notice, now: datetime, within: timedelta, least: Severity, *, was_muted: bool
 ) -> Reason:
-    incident, ranks = notice.incident, list(Severity)
-    if ranks.index(incident.severity) < ranks.index(least):
+    incident = notice.incident
+    if incident.severity.rank < least.rank:
         return Reason.HOLD_NOT_ALARM_SEVERITY
     waits_after_mute = was_muted and (incident.ended_at is None or incident.state.is_latched)
     is_late = notice.queued_at - incident.started_at > within and not waits_after_mute

@@ -104,7 +104,8 @@ def render_mail(
         fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
     )
     picture = plot_incident(notice.incident, evidence, time_zone)
-    subject = subject_of(folder, view, is_first=notice.kind is MessageKind.ALARM)
+    is_escalated = bool(note) and notice.kind is MessageKind.ALARM
+    subject = subject_of(folder, view, is_escalated=is_escalated)
     heading = Heading(
         kind=notice.kind.value,
         uid=notice.incident.uid,
@@ -138,7 +139,7 @@ def _view(
         sentence=what_and_why(notice, evidence, time_zone=time_zone),
         nature=wording.NATURE_WORDS[incident.nature] if is_alarm else "",
         around=tuple(around_facts(notice, evidence, zone)),
-        note=note,
+        note=f"It got worse: {notice.worse}. {note}".rstrip() if notice.worse else note,
         checks=check_first(incident.symptom, units.get(incident.channel, "")) if is_alarm else (),
         facts=tuple(incident_facts(notice, evidence, zone)),
         readings=tuple(reading_lines(notice, evidence, zone)),
@@ -178,11 +179,10 @@ def since(notice: Notice, zone: ZoneInfo) -> str:
     return f" since {wording.clock_time(at, zone, day_of=notice.queued_at)}"
 
 
-def subject_of(folder: str, view: MailView | object, *, is_first: bool) -> str:
+def subject_of(folder: str, view: MailView | object, *, is_escalated: bool) -> str:
     """Return the subject in one line; one that is told to the next ones says so first."""
     line = " ".join(fill(f"{folder}/subject.txt.j2", view).split())
-    note: str = getattr(view, "note", "")
-    return f"ESCALATED {line}" if note and is_first else line
+    return f"ESCALATED {line}" if is_escalated else line
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> str:

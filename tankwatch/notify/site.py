@@ -101,8 +101,8 @@ def render_site_mail(
         thread_id=notice.thread_id,
         queued_at=notice.queued_at,
     )
-    is_first = notice.kind is MessageKind.SITE_ALARM
-    subject = subject_of(folder, view, is_first=is_first)
+    is_escalated = bool(note) and notice.kind is MessageKind.SITE_ALARM
+    subject = subject_of(folder, view, is_escalated=is_escalated)
     message = headed(heading, sender=sender, recipients=recipients, subject=subject)
     text = fill(f"{folder}/body.txt.j2", view)
     put_body(message, notice.message_id, text=text, html=html, picture=None)

@@ -124,15 +124,19 @@ def queue_reply(
     kind: MessageKind,
     at: datetime,
     due: datetime | None = None,
+    reason: str = "",
 ) -> None:
-    """Queue a message under the alarm of another incident; see `queue_message`."""
+    """Queue a message under the alarm of another incident; see `queue_message`.
+
+    `reason` says why it is let through, where policy would keep it otherwise.
+    """
     row = {
         "incident_id": incident_id,
         "kind": kind.value,
         "message_id": own_id,
         "thread_id": thread_id,
         "state": MessageState.PENDING.value,
-        "reason": "",
+        "reason": reason,
         "attempts": 0,
         "queued_at": at,
         "next_attempt_at": due or at,

@@ -15,6 +15,7 @@ from tankwatch.store.outbox import MessageState, OutboxRow, add_deliveries
 HOLD_GROUPED: Final = "hold_grouped"
 HOLD_CHATTERING: Final = "hold_chattering"
 URGENT: Final = "urgent"
+WORSENED: Final = "worsened"
 AFTER_MUTE: Final = "after_mute"
 AFTER_CHATTER: Final = "after_chatter"
 
@@ -32,7 +33,7 @@ def hold_alarms(connection: Connection, incident_ids: Sequence[int], *, at: date
         OutboxRow.incident_id.in_(incident_ids),
         OutboxRow.kind == MessageKind.ALARM.value,
         OutboxRow.state == MessageState.PENDING.value,
-        OutboxRow.reason != URGENT,
+        OutboxRow.reason.not_in([URGENT, WORSENED]),
         or_(OutboxRow.leased_until.is_(None), OutboxRow.leased_until <= at),
         ~composed,
     )
@@ -54,7 +55,8 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
         OutboxRow.kind == MessageKind.ALARM.value,
     )
     waits = (OutboxRow.state == MessageState.PENDING.value, OutboxRow.attempts == 0)
-    change = update(OutboxRow).where(*mine, *waits)
+    # One that was let through for another reason leaves at once as it is.
+    change = update(OutboxRow).where(*mine, *waits, OutboxRow.reason == "")
     connection.execute(change.values(reason=URGENT, next_attempt_at=at))
     held = (
         OutboxRow.state == MessageState.HELD.value,
@@ -68,6 +70,17 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
         "addressed_at": None,
     }
     connection.execute(update(OutboxRow).where(*mine, *held).values(values))
+
+
+def is_alarm_waiting(connection: Connection, incident_id: int) -> bool:
+    """Return whether an alarm of an incident is queued and addressed to nobody yet."""
+    query = select(OutboxRow.outbox_id).where(
+        OutboxRow.incident_id == incident_id,
+        OutboxRow.kind == MessageKind.ALARM.value,
+        OutboxRow.state == MessageState.PENDING.value,
+        OutboxRow.addressed_at.is_(None),
+    )
+    return connection.execute(query).first() is not None
 
 
 def load_held_alarms(connection: Connection, reasons: Sequence[str]) -> list[int]:

@@ -37,6 +37,16 @@ def load_transitions(connection: Connection, incident_id: int) -> list[dict[str,
     return [dict(row._mapping) for row in connection.execute(ordered)]
 
 
+def load_last_reason(connection: Connection, incident_id: int, event: IncidentEvent) -> str:
+    """Return why something happened to an incident the last time it did; empty if it never did."""
+    query = (
+        select(TransitionRow.reason)
+        .where(TransitionRow.incident_id == incident_id, TransitionRow.event == event.value)
+        .order_by(TransitionRow.transition_id.desc())
+    )
+    return connection.execute(query.limit(1)).scalar_one_or_none() or ""
+
+
 def add_transition(
     connection: Connection,
     incident_id: int,

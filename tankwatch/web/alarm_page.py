@@ -175,7 +175,7 @@ def line(
         ago=f"{human_duration(passed)} ago",
         score=wording.score_text(incident.peak_score),
         nature=incident.nature.value,
-        by=stored.acknowledged_by or "",
+        by="" if incident.state.is_unseen else stored.acknowledged_by or "",
         mute=mute,
         verdict=VERDICT_WORDS.get(verdict, verdict),
         is_past=incident.historical,

@@ -17,6 +17,7 @@ from tankwatch.web.alarm_page import AlarmLine, alarm_notice
 _EVENT_WORDS = {
     "raise": "raised",
     "join": "joined by more evidence",
+    "worsen": "got worse",
     "acknowledge": "acknowledged",
     "return": "returned to normal",
     "latch": "returned to normal, latched",

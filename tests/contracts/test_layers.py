@@ -22,6 +22,7 @@ BASE = {
     "settings_push",
     "settings_section",
     "settings_live",
+    "settings_severity",
     "settings_siblings",
     "settings_serve",
     "settings_sources",

@@ -1,0 +1,84 @@
+"""How grave what steps show is, and what becomes of an incident that gets worse."""
+
+from tankwatch.core.incident import Incident, MessageKind, Nature, Severity, Symptom
+from tankwatch.core.lifecycle import IncidentEvent
+from tankwatch.core.nature import nature_of
+from tankwatch.core.outlook import Outlook
+from tankwatch.core.settling import Found
+from tankwatch.core.severity import SeverityRule, Sight
+from tankwatch.core.times import human_duration
+from tankwatch.jobs.desk import Desk, Window
+from tankwatch.jobs.incidents import ACTOR, mail_domain, reason_of
+from tankwatch.settings_severity import SeverityRules
+from tankwatch.store.corrections import correct_incident
+from tankwatch.store.incidents import Opening, StoredIncident, apply_event, set_outlook
+from tankwatch.store.outbox import count_of_kind, message_id, queue_reply
+from tankwatch.store.outbox_hold import WORSENED, is_alarm_waiting
+
+
+def severity_of(desk: Desk, window: Window, one: Found, told: Opening | Incident) -> Severity:
+    """Return how grave it is what the steps show of an incident, of which `told` is told."""
+    planned = told.nature is Nature.OPERATION
+    first = None if one.raised is None else window.ahead.get(one.raised)
+    sights = [Sight(told.nature, told.symptom, _time_left(first))]
+    sights += [
+        Sight(
+            nature_of(event.symptom, event.source, planned=planned),
+            event.symptom,
+            _time_left(window.ahead.get(event)),
+        )
+        for event in one.joins
+    ]
+    if one.returned is None and window.outlook is not None:
+        sights.append(Sight(told.nature, told.symptom, _time_left(window.outlook)))
+    rule = _rule(desk.context.settings.severity)
+    return rule.severity(window.tank.name, sights, score=one.peak)
+
+
+def worsen(desk: Desk, window: Window, one: Found, stored: StoredIncident) -> None:
+    """Raise the severity of an incident that stands, if the steps show it graver than it was.
+
+    It asks for a new answer and is told again.  It is never lowered: who was told of an alarm
+    keeps it, whatever late readings make of it.
+    """
+    incident, key = stored.incident, stored.incident_id
+    found = severity_of(desk, window, one, incident)
+    if incident.historical or found.rank <= incident.severity.rank:
+        return
+    correct_incident(desk.connection, key, severity=found.value)
+    if incident.ended_at is not None and one.returned is not None:
+        return
+    if window.outlook is not None:
+        set_outlook(desk.connection, key, window.outlook)
+    why = f"{incident.severity.value} becomes {found.value}: {_why(window, one)}"
+    event = IncidentEvent.WORSEN
+    apply_event(desk.connection, key, event, at=desk.now, actor=ACTOR, reason=why)
+    if is_alarm_waiting(desk.connection, key):
+        return  # it has not left yet, and tells what is known then
+    kind, domain = MessageKind.ALARM, mail_domain(desk.context.settings)
+    first = message_id(incident.uid, kind, domain)
+    number = count_of_kind(desk.connection, key, kind) + 1
+    own = message_id(incident.uid, kind, domain, number)
+    queue_reply(desk.connection, key, own, first, kind=kind, at=desk.now, reason=WORSENED)
+
+
+def _why(window: Window, one: Found) -> str:
+    told = [reason_of(event) for event in one.joins]
+    if window.outlook is not None:
+        told.append(f"limit in {human_duration(window.outlook.earliest_s)} at the earliest")
+    return "; ".join(told) or f"score {one.peak:.3g} of threshold 1.0"
+
+
+def _time_left(outlook: Outlook | None) -> float | None:
+    return None if outlook is None else outlook.earliest_s
+
+
+def _rule(stated: SeverityRules) -> SeverityRule:
+    return SeverityRule(
+        limit=Severity(stated.limit),
+        by_nature={nature: Severity(getattr(stated, nature.value)) for nature in Nature},
+        by_symptom={Symptom(name): Severity(grade) for name, grade in stated.symptoms.items()},
+        alert_only=stated.alert_only,
+        alarm_from_score=stated.alarm_from_score,
+        alarm_within_s=stated.alarm_within_s,
+    )
