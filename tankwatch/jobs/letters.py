@@ -112,6 +112,9 @@ def _decide(
     )
     if not reason.is_send or one.chosen_by is not ChosenBy.ESCALATION:
         return reason
+    since = matter.message.queued_at
+    if was_told(connection, matter.incident_ids, matter.alarm_kind, one.operator_id, since=since):
+        return Reason.HOLD_TOLD  # by the message of what it was before it got worse
     is_over = matter.ended_at is not None
     return decide_escalation(is_acknowledged=matter.is_acknowledged, is_over=is_over)
 
@@ -150,9 +153,9 @@ def compose(context: Context, items: Sequence[Item], *, now: datetime) -> Mail:
 def _thread(connection: Connection, item: Item, own_id: str) -> str:
     """Return the Message-ID that a mail answers: that in which its recipient was told first."""
     thread = item.matter.message.thread_id
-    if not item.notification.chosen_by.is_gathered:
-        return thread
-    return first_mail_id(connection, thread, item.notification.operator_id) or own_id
+    first = first_mail_id(connection, thread, item.notification.operator_id)
+    is_new = item.notification.chosen_by.is_gathered or item.matter.is_alarm
+    return first or (own_id if is_new else thread)
 
 
 def render(context: Context, mail: Mail, items: Sequence[Item]) -> EmailMessage:

@@ -1,7 +1,6 @@
 """How grave what steps show is, and what becomes of an incident that gets worse."""
 
 from tankwatch.core.incident import Incident, MessageKind, Nature, Severity, Symptom
-from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.core.nature import nature_of
 from tankwatch.core.outlook import Outlook
 from tankwatch.core.settling import Found
@@ -11,9 +10,10 @@ from tankwatch.jobs.desk import Desk, Window
 from tankwatch.jobs.incidents import ACTOR, mail_domain, reason_of
 from tankwatch.settings_severity import SeverityRules
 from tankwatch.store.corrections import correct_incident
-from tankwatch.store.incidents import Opening, StoredIncident, apply_event, set_outlook
+from tankwatch.store.incidents import Opening, StoredIncident, set_outlook
 from tankwatch.store.outbox import count_of_kind, message_id, queue_reply
-from tankwatch.store.outbox_hold import WORSENED, is_alarm_waiting
+from tankwatch.store.outbox_hold import WORSENED
+from tankwatch.store.worsening import is_to_be_told, raise_severity
 
 
 def severity_of(desk: Desk, window: Window, one: Found, told: Opening | Incident) -> Severity:
@@ -45,16 +45,16 @@ def worsen(desk: Desk, window: Window, one: Found, stored: StoredIncident) -> No
     found = severity_of(desk, window, one, incident)
     if incident.historical or found.rank <= incident.severity.rank:
         return
-    correct_incident(desk.connection, key, severity=found.value)
     if incident.ended_at is not None and one.returned is not None:
+        correct_incident(desk.connection, key, severity=found.value)
+        return
+    why = f"{incident.severity.value} becomes {found.value}: {_why(window, one)}"
+    if not raise_severity(desk.connection, key, found, at=desk.now, actor=ACTOR, reason=why):
         return
     if window.outlook is not None:
         set_outlook(desk.connection, key, window.outlook)
-    why = f"{incident.severity.value} becomes {found.value}: {_why(window, one)}"
-    event = IncidentEvent.WORSEN
-    apply_event(desk.connection, key, event, at=desk.now, actor=ACTOR, reason=why)
-    if is_alarm_waiting(desk.connection, key):
-        return  # it has not left yet, and tells what is known then
+    if not is_to_be_told(desk.connection, key):
+        return
     kind, domain = MessageKind.ALARM, mail_domain(desk.context.settings)
     first = message_id(incident.uid, kind, domain)
     number = count_of_kind(desk.connection, key, kind) + 1

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     HOLD_SUPPRESSED_TRANSFER = "hold_suppressed_transfer"
     HOLD_SUPPRESSED_BAD_SENSOR = "hold_suppressed_bad_sensor"
     HOLD_ACKNOWLEDGED = "hold_acknowledged"
+    HOLD_TOLD = "hold_told"
     HOLD_OVER = "hold_over"
     HOLD_CHATTERING = "hold_chattering"
     HOLD_STANDS = "hold_stands"

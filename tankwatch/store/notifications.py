@@ -206,9 +206,14 @@ def recipients_of(
 
 
 def was_told(
-    connection: Connection, incident_ids: Sequence[int], kind: MessageKind, operator_id: int | None
+    connection: Connection,
+    incident_ids: Sequence[int],
+    kind: MessageKind,
+    operator_id: int | None,
+    *,
+    since: datetime | None = None,
 ) -> bool:
-    """Return whether a recipient was sent a message of this kind about incidents."""
+    """Return whether a recipient was sent a message of this kind about incidents, since a time."""
     query = (
         select(NotificationRow.notification_id)
         .join(OutboxRow, OutboxRow.outbox_id == NotificationRow.outbox_id)
@@ -221,6 +226,8 @@ def was_told(
             else NotificationRow.operator_id == operator_id,
         )
     )
+    if since is not None:
+        query = query.where(NotificationRow.sent_at >= since)
     return connection.execute(query.limit(1)).first() is not None
 
 

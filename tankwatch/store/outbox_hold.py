@@ -72,17 +72,6 @@ def hurry_alarm(connection: Connection, incident_id: int, *, at: datetime) -> No
     connection.execute(update(OutboxRow).where(*mine, *held).values(values))
 
 
-def is_alarm_waiting(connection: Connection, incident_id: int) -> bool:
-    """Return whether an alarm of an incident is queued and addressed to nobody yet."""
-    query = select(OutboxRow.outbox_id).where(
-        OutboxRow.incident_id == incident_id,
-        OutboxRow.kind == MessageKind.ALARM.value,
-        OutboxRow.state == MessageState.PENDING.value,
-        OutboxRow.addressed_at.is_(None),
-    )
-    return connection.execute(query).first() is not None
-
-
 def load_held_alarms(connection: Connection, reasons: Sequence[str]) -> list[int]:
     """Return the messages of alarms that stand unacknowledged and are held for one of `reasons`.
 

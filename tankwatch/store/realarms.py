@@ -1,6 +1,6 @@
 """What was told last of each alarm, and how often again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -24,7 +24,7 @@ _CHAIN = tuple(
 class LastTold:
     """The last message that told of an alarm: when it left, by mail or by a channel beside it.
 
-    `repeats` counts how often the alarm was told again.
+    `repeats` counts how often the alarm was told again since.
     """
 
     outbox_id: int
@@ -75,7 +75,7 @@ def load_last_told(connection: Connection, *, since: datetime) -> list[LastTold]
 def _last_told(rows: Any) -> Iterator[LastTold]:
     left = (MessageState.SENT.value, MessageState.FAILED.value)
     for thread, group in groupby(rows, key=attrgetter("thread_id")):
-        chain = list(group)
+        chain = _latest(list(group))
         last, again = chain[-1], [row for row in chain if MessageKind(row.kind).is_realarm]
         if last.state == MessageState.PENDING.value:
             continue
@@ -84,6 +84,12 @@ def _last_told(rows: Any) -> Iterator[LastTold]:
             at = last.queued_at  # that a repeat was given up is no reason to fall silent
         if at is not None:
             yield LastTold(last.outbox_id, thread, at, sum(row.state in left for row in again))
+
+
+def _latest(chain: Sequence[Any]) -> Sequence[Any]:
+    """Return a thread from its last alarm on: what got worse, or goes on after all, counts anew."""
+    firsts = [index for index, row in enumerate(chain) if not MessageKind(row.kind).is_realarm]
+    return chain[max(firsts, default=0) :]
 
 
 def claim_repeat(connection: Connection, one: LastTold) -> int | None:
@@ -107,6 +113,6 @@ def load_repeat(connection: Connection, message: QueuedMessage) -> tuple[int, da
         OutboxRow.kind.in_(_CHAIN),
         OutboxRow.outbox_id <= message.outbox_id,
     )
-    rows = connection.execute(query.order_by(OutboxRow.outbox_id)).all()
+    rows = _latest(connection.execute(query.order_by(OutboxRow.outbox_id)).all())
     number = sum(MessageKind(row.kind).is_realarm for row in rows)
     return number, next((row.sent_at for row in rows if row.sent_at is not None), None)

@@ -37,7 +37,7 @@ from tests.integration.test_told import lead, person
 KIM = Actor("kim", Via.PAGE)
 BEGIN, CROSSED = 1600, 1630
 ALERT, ALARM = Severity.ALERT, Severity.ALARM
-LIMITS_ALONE = {"process": "alert", "sensor": "alert"}
+LIMITS_ALONE: dict[str, Any] = {"process": "alert", "sensor": "alert"}
 
 
 @pytest.fixture
@@ -55,12 +55,21 @@ def values() -> Values:
     return values
 
 
-def watched(engine: Engine, home: Path, box: Mailbox, values: Values, **severity: Any) -> Context:
+def watched(
+    engine: Engine,
+    home: Path,
+    box: Mailbox,
+    values: Values,
+    *,
+    more: dict[str, Any] | None = None,
+    **severity: Any,
+) -> Context:
     sections: dict[str, Any] = {
         "channels": {"pressure": {"high": 4.5}},
         "limit_ahead": {"response_s": 0},
         "mail": box.settings,
         "severity": severity,
+        **(more or {}),
     }
     return plant(engine, home, values, **sections)
 
@@ -86,10 +95,10 @@ def messages(context: Context) -> list[tuple[str, str]]:
         return [(one.state.value, one.reason) for one in load_messages(connection)]
 
 
-def ask(engine: Engine, to: str, severity: Severity) -> None:
+def ask(engine: Engine, to: str, severity: Severity, *, after_s: int = 0) -> None:
     hours = Hours(parse_days(""), *parse_span(""))
     with writing(engine) as connection:
-        route = NewRoute(None, severity, hours, to, None, 0, digest=False)
+        route = NewRoute(None, severity, hours, to, None, after_s, digest=False)
         add_route(connection, route, at=START)
 
 
@@ -199,7 +208,7 @@ def test_silence_is_what_the_plant_says_and_tanks_of_little_consequence_never_pa
     engine: Engine, tmp_path: Path, box: Mailbox, values: Values
 ) -> None:
     values[0, BEGIN:] = float("nan")
-    severity = {"symptoms": {"stale": "journal"}, "alert_only": ["TK-2"]}
+    severity: dict[str, Any] = {"symptoms": {"stale": "journal"}, "alert_only": ["TK-2"]}
     context = watched(engine, tmp_path, box, values, **severity)
     send(context, values, LEARNED, 1700)
     deliver(context, now=at(1700))
