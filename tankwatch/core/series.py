@@ -93,6 +93,37 @@ def curve_of_readings(observed_ms: Ints, values: Floats) -> Curve:
     return _broken(observed_ms[known], kept, kept, kept, least_ms=0)
 
 
+def enveloped(starts_ms: Ints, edges: Floats, *, width_ms: int) -> tuple[Ints, Floats]:
+    """Return the beginnings of buckets, and the lowest and highest edge of a band in each.
+
+    Args:
+        starts_ms: int64 (steps,), ascending: beginning of each step.
+        edges: float64 (steps, 2), lower and upper edge, NaN where there is no band.
+        width_ms: width of a bucket.
+    """
+    known = np.isfinite(edges).all(axis=1)
+    starts, kept = starts_ms[known] // width_ms * width_ms, edges[known]
+    if not starts.size:
+        return starts, kept
+    first = np.flatnonzero(np.append(True, np.diff(starts) != 0))
+    low = np.minimum.reduceat(kept[:, 0], first)
+    return starts[first], np.stack([low, np.maximum.reduceat(kept[:, 1], first)], axis=1)
+
+
+def beside(drawn: Curve, starts_ms: Ints, edges: Floats, *, width_ms: int) -> Floats:
+    """Return the edges of a band at each point of a curve, float64 (points, 2), NaN for none.
+
+    `starts_ms` and `edges` are buckets of `width_ms`, as `enveloped` gives them.
+    """
+    found = np.full((drawn.starts_ms.size, 2), np.nan)
+    if starts_ms.size:
+        wanted = drawn.starts_ms // width_ms * width_ms
+        place = np.minimum(np.searchsorted(starts_ms, wanted), starts_ms.size - 1)
+        is_there = (starts_ms[place] == wanted) & np.isfinite(drawn.mean)
+        found[is_there] = edges[place[is_there]]
+    return found
+
+
 def stretches(starts_ms: Ints, chosen: NDArray[np.bool_], *, width_ms: int) -> list[list[int]]:
     """Return the [beginning, end] of each run of buckets that are `chosen`, in milliseconds."""
     moments = starts_ms[chosen]

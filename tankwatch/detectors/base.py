@@ -153,12 +153,18 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         The half width is the 99.5 % quantile of the residuals on calibration time.
         """
         values, known, places = self._prepared(X, mask, rows)
-        scaling = self._scaling(places)
-        view = self._view(apply_scaling(values, scaling), known, places)
-        expected = view.expected.astype(np.float64)
-        middle = expected * scaling.scale[:, None, :] + scaling.location[:, None, :]
-        half = (self.band_[np.maximum(places, 0)] * scaling.scale)[:, None, :]
+        view = self._view(apply_scaling(values, self._scaling(places)), known, places)
+        middle = self._unscaled(view.expected.astype(np.float64), places)
+        half = self.half_width(places)[:, None, :]
         return middle - half, middle + half
+
+    def half_width(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return half the width of the expected band of tanks, (tanks, channels), canonical units.
+
+        `places` are theirs among the tanks of `fit`, -1 for one that was not there.
+        """
+        half = self.band_[np.maximum(places, 0)] * self._scaling(places).scale
+        return np.where((places >= 0)[:, None], half, np.nan)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return parameters and everything learned, as JSON-able values."""
@@ -198,7 +204,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         sign = None
         if view.signs is not None:
             sign = np.array(view.signs, dtype=np.int64)[np.nan_to_num(relative).argmax(axis=2)]
-        return Judgement(score, channel, share, direction_of(view, channel), sign)
+        expected = self._unscaled(view.expected, places).astype(np.float32)
+        return Judgement(score, channel, share, direction_of(view, channel), sign, expected)
 
     def _fitted_threshold(self, errors: Floats) -> Threshold:
         """Return the thresholds for errors on calibration time, (tanks, steps, features)."""
@@ -240,6 +247,12 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _scaling(self, places: NDArray[np.int64]) -> TankScaling:
         chosen = np.maximum(places, 0)
         return TankScaling(self.scaling_.location[chosen], self.scaling_.scale[chosen])
+
+    def _unscaled(
+        self, expected: NDArray[np.floating[Any]], places: NDArray[np.int64]
+    ) -> NDArray[np.floating[Any]]:
+        scaling = self._scaling(places)
+        return expected * scaling.scale[:, None, :] + scaling.location[:, None, :]
 
     def _levels(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.threshold_.level[np.maximum(places, 0)]

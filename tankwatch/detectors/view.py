@@ -21,6 +21,8 @@ class Judgement:
         share: float32 (tanks, steps), its contribution, 0 to 1.
         direction: int64 (tanks, steps), +1 above what was expected, -1 below, 0 neither.
         sign: int64 (tanks, steps), the `Sign` of the worst feature; None if the detector has none.
+        expected: float32 (tanks, steps, channels), what the detector expected, canonical units, NaN
+            where unknown; None if it expects nothing.
     """
 
     score: Floats
@@ -28,6 +30,7 @@ class Judgement:
     share: Floats
     direction: NDArray[np.int64]
     sign: NDArray[np.int64] | None = None
+    expected: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

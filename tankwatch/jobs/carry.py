@@ -127,7 +127,7 @@ def _follow(
     begins: so scoring in other parts, or once more, begins it at the same step.
     """
     begin_ms = block.start_ms + new.start * block.step_ms
-    shape = block.values.shape[:2]
+    shape = block.values.shape
     found = _nothing_judged(shape)
     state = np.full((shape[0], detector.state_size), np.nan)
     has_reading: NDArray[np.bool_] = np.any(block.mask[:, : new.stop], axis=2)
@@ -148,13 +148,15 @@ def _follow(
     return found, before, _memories(tank_ids, state, block.start_ms + new.stop * block.step_ms)
 
 
-def _nothing_judged(shape: tuple[int, int]) -> Judgement:
+def _nothing_judged(shape: tuple[int, int, int]) -> Judgement:
+    steps = shape[:2]
     return Judgement(
+        np.full(steps, np.nan, np.float32),
+        np.zeros(steps, np.int64),
+        np.zeros(steps, np.float32),
+        np.zeros(steps, np.int64),
+        np.zeros(steps, np.int64),
         np.full(shape, np.nan, np.float32),
-        np.zeros(shape, np.int64),
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.int64),
-        np.zeros(shape, np.int64),
     )
 
 
@@ -172,8 +174,9 @@ def _part(block: Block, rows: NDArray[np.intp], begin: int, stop: int) -> Block:
 def _put(judged: Judgement, found: Judgement, rows: NDArray[np.intp], steps: slice) -> None:
     for name in ("score", "channel", "share", "direction"):
         getattr(found, name)[rows, steps] = getattr(judged, name)
-    if found.sign is not None and judged.sign is not None:
-        found.sign[rows, steps] = judged.sign
+    for name in ("sign", "expected"):
+        if getattr(judged, name) is not None:
+            getattr(found, name)[rows, steps] = getattr(judged, name)
 
 
 def _memories(tank_ids: Sequence[int], state: NDArray[np.float64], until_ms: int) -> Carried:

@@ -9,6 +9,7 @@ from tankwatch.core.block import Block
 from tankwatch.core.episodes import TankEvent
 from tankwatch.core.outlook import Outlook
 from tankwatch.core.times import from_ms, to_ms
+from tankwatch.jobs.bands import keep_bands
 from tankwatch.jobs.carry import Carried, Followed, memory_kind
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.desk import Desk, Settled, Window
@@ -117,6 +118,7 @@ def commit(
     turn = judged.turn
     _move(connection, turn)
     _store_scores(connection, plan, judged)
+    _keep_bands(connection, context, plan, judged, now=now)
     store_newcomers(connection, plan, judged.newcomers, judged.block, turn, now=now)
     if turn.memory is not None and not turn.is_ahead:
         _keep_first_memories(connection, plan, judged)
@@ -170,6 +172,17 @@ def _store_scores(connection: Connection, plan: Plan, judged: Judged) -> None:
     channel_ids = [channel.channel_id for channel in plan.channels]
     for version, judgement in judged.followed.judgements.items():
         store_scores(connection, version, score_rows(judgement, judged.block, turn, channel_ids))
+
+
+def _keep_bands(
+    connection: Connection, context: Context, plan: Plan, judged: Judged, *, now: datetime
+) -> None:
+    if plan.primary is not None:
+        judgement = judged.followed.judgements[plan.primary.model_version_id]
+        days = context.settings.keep.band_days
+        keep_bands(
+            connection, plan.primary, judgement, judged.block, judged.turn, days=days, now=now
+        )
 
 
 def _store_memories(connection: Connection, memories: Mapping[int, Carried]) -> None:

@@ -7,6 +7,7 @@ from tankwatch.jobs.carry import MEMORY, memory_kind
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.retention import RetentionResult, drop_old_readings
 from tankwatch.jobs.scoring import load_plan
+from tankwatch.store.bands import delete_bands_before
 from tankwatch.store.engine import writing
 from tankwatch.store.intake import delete_quarantine_before
 from tankwatch.store.partitions import drop_partitions, make_partitions
@@ -53,6 +54,7 @@ def housekeeping(context: Context, *, now: datetime) -> HousekeepingResult:
     with writing(context.engine) as connection:
         quarantined = delete_quarantine_before(connection, back(keep.quarantine_days))
         job_runs = delete_runs_before(connection, back(keep.job_run_days))
+        delete_bands_before(connection, back(keep.band_days))
         audit = delete_audit_before(connection, back(keep.audit_days))
         hours = delete_rollups_before(connection, reading_hour, back(keep.hour_days))
         days = delete_rollups_before(connection, reading_day, back(keep.day_days))

@@ -57,7 +57,7 @@ class Scorer:
         judged = self.detector.judge(
             block.values[:, :, columns], block.mask[:, :, columns], rows=rows
         )
-        return _in_columns(judged, columns)
+        return _in_columns(judged, columns, len(block.channels))
 
     def update(
         self, detector: StreamingDetector, block: Block, state: Floats
@@ -73,7 +73,14 @@ class Scorer:
         judged, after = detector.update(
             block.values[:, :, columns], block.mask[:, :, columns], state, rows=rows
         )
-        return _in_columns(judged, columns), after
+        return _in_columns(judged, columns, len(block.channels)), after
+
+    def half_width(self, block: Block) -> Floats:
+        """Return half the width of the expected band, (tanks, channels) of the block."""
+        half = np.full((len(block.tanks), len(block.channels)), np.nan)
+        rows = np.array(self._rows(block), dtype=np.int64)
+        half[:, self._columns(block)] = self.detector.half_width(rows)
+        return half
 
     def expected_band(self, block: Block) -> tuple[Floats, ...]:
         """Return lower and upper edge of what is expected, of the block's shape."""
@@ -94,6 +101,11 @@ class Scorer:
         return [place.get(name, -1) for name in block.tanks]
 
 
-def _in_columns(judged: Judgement, columns: Sequence[int]) -> Judgement:
-    """Return a judgement whose channels are the block's columns."""
-    return replace(judged, channel=np.array(columns, dtype=np.int64)[judged.channel])
+def _in_columns(judged: Judgement, columns: Sequence[int], channels: int) -> Judgement:
+    """Return a judgement whose channels are the block's columns, of which there are `channels`."""
+    channel = np.array(columns, dtype=np.int64)[judged.channel]
+    if judged.expected is None:
+        return replace(judged, channel=channel)
+    expected = np.full((*judged.expected.shape[:2], channels), np.nan, np.float32)
+    expected[:, :, columns] = judged.expected
+    return replace(judged, channel=channel, expected=expected)

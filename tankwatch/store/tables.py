@@ -5,6 +5,7 @@ from sqlalchemy import MetaData
 from tankwatch.store import (
     archives,
     arrivals,
+    bands,
     checkpoints,
     incidents,
     intake,
@@ -39,6 +40,7 @@ from tankwatch.store.base import Base
 MODULES = (
     archives,
     arrivals,
+    bands,
     checkpoints,
     incidents,
     intake,

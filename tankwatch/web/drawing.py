@@ -35,6 +35,7 @@ class Panel:
         name, unit: what is drawn.
         line: path of the means or readings.
         band: path around the lowest and highest; empty for readings.
+        expected: path around what was expected; empty if that is not known.
         limits: levels of the limits that are drawn.
         flagged: beginning and width of each flagged stretch.
         x_ticks, y_ticks: labels of the axes.
@@ -45,6 +46,7 @@ class Panel:
     unit: str
     line: str
     band: str
+    expected: str
     limits: tuple[float, ...]
     flagged: tuple[tuple[float, float], ...]
     x_ticks: tuple[Tick, ...]
@@ -69,6 +71,8 @@ def panels(series: Series, zone: ZoneInfo) -> list[Panel]:
             mean=series.score.high,
             low=[],
             high=[],
+            expected_low=[],
+            expected_high=[],
         )
         drawn.append(_panel(series, zone, score, limits=(None, 1.0), at_zero=True))
     return drawn
@@ -91,13 +95,15 @@ def _panel(
 ) -> Panel:
     known = [value for value in (*one.mean, *one.low, *one.high) if value is not None]
     least, most = min(known), max(known)
+    expected = [value for value in (*one.expected_low, *one.expected_high) if value is not None]
     room = (most - least or abs(most) or 1.0) * _NEAR
     near = [
         limit
         for limit in limits
         if limit is not None and (at_zero or least - room <= limit <= most + room)
     ]
-    ticks = _levels(0.0 if at_zero else min([least, *near]), max([most, *near]))
+    edges = [*near, *expected]
+    ticks = _levels(0.0 if at_zero else min([least, *edges]), max([most, *edges]))
     bottom, top = ticks[0], ticks[-1]
     span = series.until_ms - series.from_ms
     floor = HEIGHT - BOTTOM
@@ -114,6 +120,7 @@ def _panel(
         unit=one.unit,
         line=_path(places, one.mean, y),
         band=_band(places, one.low, one.high, y),
+        expected=_band(places, one.expected_low, one.expected_high, y),
         limits=tuple(y(limit) for limit in near),
         flagged=tuple((x(first), max(x(last) - x(first), 1.5)) for first, last in series.flagged),
         x_ticks=tuple(Tick(x(at), label) for at, label in _moments(series, zone)),

@@ -16,6 +16,11 @@ class ChannelSeries(BaseModel):
     mean: list[float | None] = Field(description="Mean or reading; null is a gap.")
     low: list[float | None] = Field(description="Lowest of each bucket; empty for readings.")
     high: list[float | None] = Field(description="Highest of each bucket; empty for readings.")
+    expected_low: list[float | None] = Field(
+        description="Lower edge of what was expected then; null where it is not known, empty if "
+        "that is everywhere."
+    )
+    expected_high: list[float | None] = Field(description="Its upper edge.")
 
 
 class ScoreSeries(BaseModel):

@@ -11,8 +11,11 @@ from tankwatch.core.actor import Role
 from tankwatch.core.rollup import DAY_MS, HOUR_MS
 from tankwatch.core.series import (
     Curve,
+    Floats,
+    beside,
     curve,
     curve_of_readings,
+    enveloped,
     stretches,
     whole,
     width_for,
@@ -20,6 +23,7 @@ from tankwatch.core.series import (
 from tankwatch.core.times import parse_time, to_ms
 from tankwatch.errors import ProblemError, UsageError
 from tankwatch.settings import Settings
+from tankwatch.store.bands import Bands, load_band
 from tankwatch.store.chart_facts import (
     IncidentSpan,
     load_high_scores,
@@ -101,6 +105,9 @@ def load_series(
         curves = [curve(one, width_ms=width_ms) for one in rows]
     limits = load_tank_limits(connection, tank.tank_id)
     step_ms = settings.grid.step_s * 1000
+    band = load_band(connection, tank.tank_id, step_ms=step_ms, from_ms=full[0], until_ms=full[1])
+    edges = _edges_of(band, load_channels(connection), channels)
+    band_ms = step_ms if few is not None else max(width_ms, step_ms)
     score_ms = max(width_ms, step_ms)
     scores = load_high_scores(
         connection, tank.tank_id, detectors_of(settings), whole(*span, score_ms), width_ms=score_ms
@@ -116,8 +123,15 @@ def load_series(
         first_ms=kept.first_ms if kept else None,
         last_ms=kept.last_ms if kept else None,
         channels=[
-            _channel(one, drawn, limits, settings, is_raw=few is not None)
-            for one, drawn in zip(channels, curves, strict=True)
+            _channel(
+                one,
+                drawn,
+                limits,
+                settings,
+                beside(drawn, *enveloped(band.starts_ms, own, width_ms=band_ms), width_ms=band_ms),
+                is_raw=few is not None,
+            )
+            for one, drawn, own in zip(channels, curves, edges, strict=True)
         ],
         score=ScoreSeries(
             width_ms=score_ms, t=scores.starts_ms.tolist(), high=_plain(scores.high) or []
@@ -132,12 +146,14 @@ def _channel(
     drawn: Curve,
     limits: dict[int, tuple[float | None, float | None]],
     settings: Settings,
+    expected: Floats,
     *,
     is_raw: bool,
 ) -> ChannelSeries:
     rules = settings.channels.get(channel.name)
     common = (rules.low, rules.high) if rules else (None, None)
     low, high = limits.get(channel.channel_id, common)
+    is_expected = np.isfinite(expected).any()
     return ChannelSeries(
         channel=channel.name,
         unit=channel.unit,
@@ -147,7 +163,22 @@ def _channel(
         mean=_plain(drawn.mean),
         low=[] if is_raw else _plain(drawn.low),
         high=[] if is_raw else _plain(drawn.high),
+        expected_low=_plain(expected[:, 0]) if is_expected else [],
+        expected_high=_plain(expected[:, 1]) if is_expected else [],
     )
+
+
+def _edges_of(band: Bands, known: Sequence[Channel], chosen: Sequence[Channel]) -> list[Floats]:
+    """Return the edges of each chosen channel, (steps, 2); a band may be older than a channel."""
+    kept = {channel.channel_id: place for place, channel in enumerate(known)}
+    _, steps, channels, _ = band.edges.shape
+    nothing = np.full((steps, 2), np.nan)
+    return [
+        band.edges[0, :, kept[one.channel_id]].astype(np.float64)
+        if kept[one.channel_id] < channels
+        else nothing
+        for one in chosen
+    ]
 
 
 def _incident(one: IncidentSpan) -> IncidentOut:

@@ -166,15 +166,20 @@ def test_a_memory_continues_a_stretch_wherever_it_is_cut(streaming: StreamingCas
     whole = detector.judge(faulty, mask)
     rng = np.random.default_rng(5)
     cuts = [0, 1, 2, *sorted(rng.integers(3, STEPS, 25).tolist()), STEPS]
-    state, pieces = None, []
+    state, pieces, expected = None, [], []
     for first, last in itertools.pairwise(dict.fromkeys(cuts)):
         part = (faulty[:, first:last], mask[:, first:last])
         judged, state = detector.update(*part, state)
         state = state.astype("<f8")
         pieces.append(judged.score)
+        assert judged.expected is not None
+        expected.append(judged.expected)
     joined = np.concatenate(pieces, axis=1)
     np.testing.assert_array_equal(np.isnan(joined), np.isnan(whole.score))
     np.testing.assert_allclose(joined, whole.score, rtol=1e-4, atol=1e-5)
+    assert whole.expected is not None
+    band = np.concatenate(expected, axis=1)
+    np.testing.assert_allclose(band, whole.expected, rtol=1e-4, atol=1e-4)
     assert np.isnan(whole.score[3, 600 : 600 + 2 * RESET_STEPS + WARM_STEPS]).all()
     assert np.isfinite(whole.score[3, 600 + 2 * RESET_STEPS + WARM_STEPS :]).all()
 
@@ -219,6 +224,11 @@ def test_the_expected_band_holds_most_normal_readings(case: Case) -> None:
     inside = (values >= low) & (values <= high)
     assert inside[known].mean() > 0.97
     assert (high[known] > low[known]).all()
+    expected = case.detector.judge(values).expected
+    assert expected is not None
+    half = case.detector.half_width(np.arange(values.shape[0]))[:, None, :]
+    np.testing.assert_allclose(expected - half, low, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(expected + half, high, rtol=1e-5, atol=1e-5)
 
 
 def test_the_calibrated_threshold_is_not_crossed_on_calibration_time_beyond_its_budget(

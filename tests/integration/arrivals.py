@@ -178,6 +178,11 @@ def everything(engine: Engine) -> dict[str, Any]:
                 "SELECT peak_score, share FROM incident WHERE withdrawn_at IS NULL"
                 " ORDER BY tank_id, started_at"
             ),
+            "bands": [
+                np.frombuffer(edges, dtype="<f4")
+                for (edges,) in rows("SELECT edges FROM expected_band ORDER BY tank_id, begins_at")
+            ],
+            "band rows": rows("SELECT tank_id, begins_at FROM expected_band ORDER BY 1, 2"),
             "under way": sorted(
                 (tank, begun[key]) for tank, key in _under_way(states).items() if key is not None
             ),

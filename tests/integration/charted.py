@@ -11,6 +11,7 @@ from tankwatch.core.times import from_ms
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.rollup import roll_up
 from tankwatch.settings import Settings
+from tankwatch.store.bands import Bands, store_bands
 from tankwatch.store.champions import promote
 from tankwatch.store.engine import Engine, writing
 from tankwatch.store.incidents import Opening, open_incident
@@ -58,6 +59,9 @@ def fill(engine: Engine) -> dict[str, int]:
             store_scores(connection, model, ScoreRows(ones * tank, moments[-96:], level, ones))
             mark_scored(connection, {tank: LAST_MS}, until_ms={tank: LAST_MS + STEP_MS})
         open_incident(connection, _opening(ids["T1"], model), reason="above")
+        middle = np.array([[2.0], [15.0]]) + np.array([-0.5, 0.5])
+        edges = np.tile(middle, (1, 96, 1, 1)).astype(np.float32)
+        store_bands(connection, Bands([ids["T1"]], int(moments[-96]), STEP_MS, edges))
     roll_up(Context(engine, Settings(**SETTINGS)))
     return ids
 

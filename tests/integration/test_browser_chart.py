@@ -53,6 +53,13 @@ def settled(page: Page, requests: int) -> None:
     expect(chart).not_to_have_attribute("aria-busy", "true")
 
 
+def has_band(colours: list[str], *, dark: bool) -> bool:
+    """Return whether what was expected is drawn: its colour, two thirds over nothing."""
+    band = (0x24, 0x40, 0x2A) if dark else (0xDC, 0xEF, 0xD9)
+    drawn = [tuple(int(one[at : at + 2], 16) for at in (1, 3, 5)) for one in colours]
+    return any(all(abs(a - b) <= 2 for a, b in zip(one, band, strict=True)) for one in drawn)
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_chart_draws_each_channel_and_the_score_in_the_colours_of_the_scheme(
     browser: Browser, address: str, *, dark: bool
@@ -66,9 +73,15 @@ def test_chart_draws_each_channel_and_the_score_in_the_colours_of_the_scheme(
             colours = panels.nth(place).evaluate(_DRAWN)
             assert ("#8cc4f5" if dark else "#0b5394") in colours  # the curve
             assert ("#5c2a20" if dark else "#ffd9cf") in colours  # the flagged stretch
+            # What was expected is drawn behind each channel, and not behind the score.
+            assert has_band(colours, dark=dark) is (place < 2)
+        assert "expected from" in page.locator("#chart .u-legend").first.inner_text()
         page.emulate_media(color_scheme="light" if dark else "dark")
-        expect(panels).to_have_count(3)
-        assert ("#0b5394" if dark else "#8cc4f5") in panels.first.evaluate(_DRAWN)
+        curve = "#0b5394" if dark else "#8cc4f5"
+        page.wait_for_function(
+            f"curve => ({_DRAWN})(document.querySelector('#chart canvas')).includes(curve)",
+            arg=curve,
+        )
         assert has_room(page)
 
 

@@ -29,6 +29,8 @@ from tests.integration.plant import at, make_context, make_settings, store
 
 MODEL = {"forecaster_units": (8,), "forecaster_epochs": 3}
 Farm = Callable[[], Context]
+# Equal but for the last bits of a number.
+_CLOSE = {"score", "peaks", "episodes", "memories", "bands"}
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -87,10 +89,12 @@ def sorted_run(farm: Farm) -> dict[str, Any]:
 
 
 def compare(found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    exact = [name for name in wanted if name not in {"score", "peaks", "episodes", "memories"}]
+    exact = [name for name in wanted if name not in _CLOSE]
     for name in exact:
         assert found[name] == wanted[name], name
     np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-6, atol=1e-6)
+    for band, of_wanted in zip(found["bands"], wanted["bands"], strict=True):
+        np.testing.assert_allclose(band, of_wanted, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found["peaks"], wanted["peaks"], rtol=1e-6, atol=1e-6)
     for tank, memory in wanted["memories"].items():
         assert found["memories"][tank].until_ms == memory.until_ms

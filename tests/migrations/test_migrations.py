@@ -46,10 +46,10 @@ TABLES = {
     *("operator", "operator_group", "group_member", "secret", "used_link", "push"),
     *("suppression", "transfer"),
     *("route", "notification", "mail"),
-    "score_hour",
+    *("score_hour", "expected_band"),
 }
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-REVISIONS = [f"{number:04}" for number in range(1, 25)]
+REVISIONS = [f"{number:04}" for number in range(1, 26)]
 PARTITIONS = {
     *("reading_before_2000", "reading_from_2100"),
     *("score_before_2000", "score_from_2100"),

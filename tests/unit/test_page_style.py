@@ -73,6 +73,7 @@ def test_curves_and_limits_stand_out_from_what_lies_under_them(scheme: str) -> N
     colours = schemes()[scheme]
     pairs = [(line, ground) for line in ("curve", "warn") for ground in ("ground", "flagged")]
     pairs += [("curve", "band")]
+    pairs += [("edge", "ground"), ("curve", "expected")]
     assert {pair for pair in pairs if contrast(*(colours[name] for name in pair)) < 3.0} == set()
 
 

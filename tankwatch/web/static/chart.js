@@ -122,8 +122,9 @@
   // ------------------------------------------------------------------ drawing
   function columns(one, width) {
     const middle = width / 2;
+    const expected = one.expected_low.length ? [one.expected_low, one.expected_high] : [];
     const edges = one.low.length ? [one.low, one.high] : [];
-    return [one.t.map((t) => t + middle), ...edges, one.mean];
+    return [one.t.map((t) => t + middle), ...expected, ...edges, one.mean];
   }
 
   function lines(one) {
@@ -196,11 +197,12 @@
       grid: { stroke: css("line"), width: 1 }, ticks: { stroke: css("line") },
     };
     const shown = (value) => (value === null || value === undefined ? "–" : `${+value.toPrecision(5)} ${one.unit}`);
-    const reduced = one.low.length > 0;
-    const edge = (label) => ({
-      label, stroke: css("curve"), width: 0, points: { show: false },
-      value: (_, value) => shown(value),
+    const reduced = one.low.length > 0, known = one.expected_low.length > 0;
+    const edge = (label, stroke = css("curve"), width = 0) => ({
+      label, stroke, width, points: { show: false }, value: (_, value) => shown(value),
     });
+    // What was expected lets a flagged stretch behind it be seen.
+    const pairs = [...(known ? [`${css("expected")}a6`] : []), ...(reduced ? [css("band")] : [])];
     return {
       width: root.clientWidth, height, ms: 1,
       tzDate: (t) => uPlot.tzDate(new Date(t), zone),
@@ -214,6 +216,7 @@
       series: [
         { label: "time", value: (_, t) => (t === null ? "–" : moment(t)) },
         // The mean comes last, as a later series is drawn over the band of an earlier one.
+        ...(known ? ["expected from", "expected to"].map((label) => edge(label, css("edge"), 1)) : []),
         ...(reduced ? [edge("lowest"), edge("highest")] : []),
         {
           label: one.score ? "score" : reduced ? "mean" : one.channel,
@@ -221,7 +224,7 @@
           value: (_, value) => shown(value),
         },
       ],
-      bands: reduced ? [{ series: [2, 1], fill: css("band") }] : [],
+      bands: pairs.map((fill, place) => ({ series: [2 * place + 2, 2 * place + 1], fill })),
       legend: { markers: { show: false } },
       hooks: {
         drawClear: [shade],
@@ -242,10 +245,10 @@
     const all = state.data.channels.filter((one) => one.t.length || one.limit_low !== null);
     const panels = all.map((one) => [one, columns(one, state.data.width_ms)]);
     if (score.t.length) {
-      const one = { score: true, channel: "score", unit: "", t: score.t, mean: score.high, low: [], high: [] };
+      const one = { score: true, channel: "score", unit: "", t: score.t, mean: score.high, low: [], high: [], expected_low: [], expected_high: [] };
       panels.push([one, columns(one, score.width_ms)]);
     }
-    const names = JSON.stringify(panels.map(([one]) => [one.channel, one.low.length > 0, one.t.length < 60]));
+    const names = JSON.stringify(panels.map(([one]) => [one.channel, one.low.length > 0, one.expected_low.length > 0, one.t.length < 60]));
     if (names === root.dataset.panels) {
       panels.forEach(([, data], place) => {
         state.plots[place].setData(data, false);
