@@ -76,6 +76,8 @@ def _from_postgresql(
     uri = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     try:
         with dbapi.connect(uri) as connection, connection.cursor() as cursor:
+            # Workers of the server hand over rows one by one, which takes longer than reading them.
+            cursor.execute("SET max_parallel_workers_per_gather = 0")
             cursor.execute(postgresql_query(tank_ids, names, span))
             table = cursor.fetch_arrow_table()
     except dbapi.Error as error:
