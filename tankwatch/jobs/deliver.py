@@ -26,6 +26,7 @@ from tankwatch.store import mails
 from tankwatch.store.engine import reading, writing
 from tankwatch.store.mails import load_last_sent, mark_failed, mark_held, mark_retry, mark_sent
 from tankwatch.store.notifications import claim_notifications, load_waiting
+from tankwatch.store.outbox_hold import free_messages
 from tankwatch.store.patience import written
 
 LEASE = timedelta(minutes=5)
@@ -49,6 +50,9 @@ def deliver(context: Context, *, now: datetime) -> DeliverResult:
     it.
     """
     with writing(context.engine) as connection:
+        # Rounds of one process follow each other: what it still has leased, a round left that the
+        # database failed in.
+        free_messages(connection, context.owner, at=now)
         release_unmuted(connection, now=now)
         queue_settled(connection, context.settings, now=now)
         queue_realarms(connection, context.settings, now=now)

@@ -28,6 +28,7 @@ from tankwatch.store.pushes import (
     Push,
     add_pushes,
     claim_pushes,
+    free_pushes,
     last_sent_at,
     load_due,
     mark_pushes,
@@ -66,6 +67,7 @@ def push(context: Context, *, now: datetime) -> PushResult:
         if context.stop.is_set():
             break
         with writing(context.engine) as connection:
+            free_pushes(connection, context.owner, at=now)  # of a round that was cut off
             add_pushes(connection, name, since=now - _NEWS, now=now)
         try:
             _tell(context, name, channel, now=now, result=result)

@@ -25,6 +25,7 @@ from tankwatch.jobs.leases import JobStop, Leases
 from tankwatch.jobs.listen import Live, join, make_all, report, start
 from tankwatch.store.engine import reading, writing
 from tankwatch.store.outbox_hold import free_messages
+from tankwatch.store.pushes import free_pushes
 from tankwatch.store.runs import has_run_since, interrupt_unfinished
 
 STOP_S = 9.0
@@ -157,6 +158,7 @@ def interrupt(
         interrupt_unfinished(connection, mine, at=clock.now())
         if "deliver" in leases.held_before:
             free_messages(connection, leases.held_before["deliver"], at=clock.now())
+            free_pushes(connection, leases.held_before["deliver"], at=clock.now())
 
 
 def due(context: Context, taken: set[str], *, now: datetime) -> list[Job]:

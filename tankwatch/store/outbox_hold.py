@@ -129,7 +129,7 @@ def hold_queued(connection: Connection, queued_id: str, *, reason: str, at: date
 
 
 def free_messages(connection: Connection, owner: str, *, at: datetime) -> int:
-    """Free what `owner`, who lives no more, had leased; return how many messages that were.
+    """Free what `owner`, who sends no more, had leased; return how many messages that were.
 
     What was being sent is sent again with the same Message-ID: it may not have left.
     """

@@ -134,6 +134,16 @@ def claim_pushes(
         raise LeaseError(message)
 
 
+def free_pushes(connection: Connection, owner: str, *, at: datetime) -> int:
+    """Free what `owner`, who tells no more, had leased; return how many that were."""
+    theirs = (
+        PushRow.leased_by == owner,
+        PushRow.leased_until > at,
+        PushRow.state == MessageState.PENDING.value,
+    )
+    return connection.execute(update(PushRow).where(*theirs).values(leased_until=at)).rowcount
+
+
 def mark_pushes(connection: Connection, ids: Sequence[int], *, owner: str, **values: Any) -> int:
     """Change what `owner` has leased and let go of it; return how many rows were still theirs."""
     mine = (

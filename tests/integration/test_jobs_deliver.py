@@ -139,6 +139,16 @@ def test_a_message_leased_by_a_dead_process_is_sent_after_the_lease(
     assert deliver(context, now=until).sent == 2
 
 
+def test_what_a_round_of_the_same_process_left_leased_is_sent_by_the_next(
+    engine: Engine, tmp_path: Path
+) -> None:
+    context = plant(engine, tmp_path)
+    until = NOW + timedelta(minutes=5)
+    with writing(engine) as connection:
+        assert claim_message(connection, owner=context.owner, now=NOW, until=until) is not None
+    assert deliver(context, now=NOW).sent == 2
+
+
 def test_a_message_sent_twice_is_the_same_file_with_the_same_content(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -243,3 +243,16 @@ def test_what_another_is_telling_is_left_to_it(engine: Engine, tmp_path: Path, h
             claim_pushes(connection, [1], **claim)  # type: ignore[arg-type]
     assert push(context, now=later).sent == 0
     assert push(context, now=later + 6 * MINUTE).sent == 1
+
+
+def test_what_a_round_of_the_same_process_left_leased_is_told_by_the_next(
+    engine: Engine, tmp_path: Path, hook: Hook
+) -> None:
+    context = plant(engine, tmp_path, hook)
+    hook.answers = [500]
+    push(context, now=RAISED)
+    later = RAISED + MINUTE
+    with writing(engine) as connection:
+        until = later + 5 * MINUTE
+        claim_pushes(connection, [1], owner=context.owner, now=later, until=until)
+    assert push(context, now=later).sent == 1
