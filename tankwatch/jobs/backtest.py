@@ -148,6 +148,7 @@ def adapt(settings: Settings, options: BacktestOptions, step_s: int) -> Settings
                     "stale_s": stale_s,
                 }
             ),
+            "keep": settings.keep.model_copy(update={"band_days": 0.0}),
             "limit_ahead": settings.limit_ahead.model_copy(update={"late_s": float(EVER_S)}),
             "train": settings.train.model_copy(
                 update={

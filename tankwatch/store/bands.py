@@ -53,6 +53,16 @@ class Bands:
         """Return the beginning of each step, int64 (steps,)."""
         return self.first_ms + np.arange(self.edges.shape[1], dtype=np.int64) * self.step_ms
 
+    def of_channel(self, place: int) -> NDArray[np.float64]:
+        """Return the edges of a channel of the first tank, float64 (steps, 2).
+
+        `place` is the channel's among all by id; it may be younger than what was expected.
+        """
+        _, steps, channels, _ = self.edges.shape
+        if place >= channels:
+            return np.full((steps, 2), np.nan)
+        return self.edges[0, :, place].astype(np.float64)
+
 
 def store_bands(connection: Connection, bands: Bands, stops: Sequence[int] | None = None) -> None:
     """Store what was expected, in place of what was said of the same steps before.

@@ -95,7 +95,13 @@ def _panel(
 ) -> Panel:
     known = [value for value in (*one.mean, *one.low, *one.high) if value is not None]
     least, most = min(known), max(known)
-    expected = [value for value in (*one.expected_low, *one.expected_high) if value is not None]
+    # A wide band may be cut off, so that it does not flatten the curve.
+    beyond = most - least or abs(most) or 1.0
+    expected = [
+        min(max(value, least - beyond), most + beyond)
+        for value in (*one.expected_low, *one.expected_high)
+        if value is not None
+    ]
     room = (most - least or abs(most) or 1.0) * _NEAR
     near = [
         limit
@@ -112,7 +118,8 @@ def _panel(
         return LEFT + (WIDTH - LEFT) * min(max((moment - series.from_ms) / span, 0.0), 1.0)
 
     def y(value: float) -> float:
-        return floor - (floor - TOP) * (value - bottom) / (top - bottom)
+        share = min(max((value - bottom) / (top - bottom), 0.0), 1.0)
+        return floor - (floor - TOP) * share
 
     places = [x(moment) for moment in one.t]
     return Panel(

@@ -1,6 +1,6 @@
-"""The evidence behind an incident as the page can load it: readings, scores and limits.
+"""The evidence behind an incident as the page can load it: readings, scores, limits and bands.
 
-What a model expected is not stored, and the server loads no model: there is no expected band.
+The server loads no model: what was expected is told as long as it is kept (`keep.band_days`).
 """
 
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from tankwatch.core.incident import Evidence
 from tankwatch.core.times import to_ms
 from tankwatch.settings import Settings
 from tankwatch.shaping.grid import step_floor, to_block
+from tankwatch.store.bands import load_band
 from tankwatch.store.engine import Connection
 from tankwatch.store.incidents import StoredIncident
 from tankwatch.store.plant import Channel, load_channels, load_limits
@@ -52,15 +53,16 @@ def load_evidence(
     scored = load_scores(connection, detector, [stored.tank_id], **span)
     score = np.full(grid.steps, np.nan)
     score[(scored.observed_ms - grid.start_ms) // (step_s * 1000)] = scored.score
-    unknown = np.full(values.shape, np.nan)
+    band = load_band(connection, stored.tank_id, step_ms=step_s * 1000, **span)
+    edges = np.stack([band.of_channel(at) for at in chosen.tolist()], axis=1)
     return Evidence(
         channels=tuple(names[at] for at in chosen),
         units=tuple(every[at].unit for at in chosen),
         times_ms=block.times_ms,
         step_s=step_s,
         values=values,
-        expected_low=unknown,
-        expected_high=unknown,
+        expected_low=edges[..., 0],
+        expected_high=edges[..., 1],
         score=score,
         limit_low=tuple(low for low, _ in limits),
         limit_high=tuple(high for _, high in limits),

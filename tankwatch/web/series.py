@@ -23,7 +23,7 @@ from tankwatch.core.series import (
 from tankwatch.core.times import parse_time, to_ms
 from tankwatch.errors import ProblemError, UsageError
 from tankwatch.settings import Settings
-from tankwatch.store.bands import Bands, load_band
+from tankwatch.store.bands import load_band
 from tankwatch.store.chart_facts import (
     IncidentSpan,
     load_high_scores,
@@ -106,7 +106,8 @@ def load_series(
     limits = load_tank_limits(connection, tank.tank_id)
     step_ms = settings.grid.step_s * 1000
     band = load_band(connection, tank.tank_id, step_ms=step_ms, from_ms=full[0], until_ms=full[1])
-    edges = _edges_of(band, load_channels(connection), channels)
+    places = {one.channel_id: place for place, one in enumerate(load_channels(connection))}
+    edges = [band.of_channel(places[one.channel_id]) for one in channels]
     band_ms = step_ms if few is not None else max(width_ms, step_ms)
     score_ms = max(width_ms, step_ms)
     scores = load_high_scores(
@@ -166,19 +167,6 @@ def _channel(
         expected_low=_plain(expected[:, 0]) if is_expected else [],
         expected_high=_plain(expected[:, 1]) if is_expected else [],
     )
-
-
-def _edges_of(band: Bands, known: Sequence[Channel], chosen: Sequence[Channel]) -> list[Floats]:
-    """Return the edges of each chosen channel, (steps, 2); a band may be older than a channel."""
-    kept = {channel.channel_id: place for place, channel in enumerate(known)}
-    _, steps, channels, _ = band.edges.shape
-    nothing = np.full((steps, 2), np.nan)
-    return [
-        band.edges[0, :, kept[one.channel_id]].astype(np.float64)
-        if kept[one.channel_id] < channels
-        else nothing
-        for one in chosen
-    ]
 
 
 def _incident(one: IncidentSpan) -> IncidentOut:

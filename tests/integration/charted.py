@@ -59,7 +59,7 @@ def fill(engine: Engine) -> dict[str, int]:
             store_scores(connection, model, ScoreRows(ones * tank, moments[-96:], level, ones))
             mark_scored(connection, {tank: LAST_MS}, until_ms={tank: LAST_MS + STEP_MS})
         open_incident(connection, _opening(ids["T1"], model), reason="above")
-        middle = np.array([[2.0], [15.0]]) + np.array([-0.5, 0.5])
+        middle = np.array([[2.0], [15.0]]) + np.array([[0.05], [0.5]]) * np.array([-1, 1])
         edges = np.tile(middle, (1, 96, 1, 1)).astype(np.float32)
         store_bands(connection, Bands([ids["T1"]], int(moments[-96]), STEP_MS, edges))
     roll_up(Context(engine, Settings(**SETTINGS)))

@@ -17,7 +17,9 @@ from tankwatch.jobs.scoring import load_plan
 from tankwatch.jobs.train import train
 from tankwatch.store.bands import Bands, delete_bands_before, load_band, store_bands
 from tankwatch.store.engine import Engine, reading, writing
+from tankwatch.store.incidents import load_incidents
 from tankwatch.store.plant import tank_ids
+from tankwatch.web.evidence import load_evidence
 from tests.integration.late_plant import LEARNED, STEPS, TANKS, plant, send
 from tests.integration.plant import (
     START_MS,
@@ -230,3 +232,17 @@ def test_chart_is_given_the_band_beside_its_points(engine: Engine, tmp_path: Pat
     assert (old["expected_low"], old["expected_high"]) == ([], [])
     assert len(old["mean"]) > 100
     assert page.text.count('<path class="expected"') == 2
+
+
+def test_page_of_an_incident_has_the_band_of_its_steps(engine: Engine, tmp_path: Path) -> None:
+    values = quiet_values(TANKS, STEPS)
+    context = plant(engine, tmp_path, values)
+    values[1, 1600:, 0] -= 2.0
+    send(context, values, LEARNED, 1700)
+    with reading(engine) as connection:
+        (stored,) = load_incidents(connection)
+        evidence = load_evidence(connection, context.settings, stored, now=at(1700))
+    begin = int(np.flatnonzero(evidence.times_ms == START_MS + 1500 * STEP_MS)[0])
+    band = edges(engine, "TK-2", 1500, 1690)
+    found = np.stack([evidence.expected_low, evidence.expected_high], axis=-1)
+    np.testing.assert_array_equal(found[begin : begin + 190], band.astype(np.float64))

@@ -136,8 +136,17 @@
     return (plot, low, high) => {
       if (low === null) return [0, 1];
       if (one.score) return [0, Math.max(1.25, high * 1.08)];
-      const room = (high - low || Math.abs(high) || 1) * NEAR;
+      const span = high - low || Math.abs(high) || 1, room = span * NEAR;
       let [least, most] = [low, high];
+      // A wide band may be cut off, so that it does not flatten the curve.
+      const [first, last] = plot.series[0].idxs ?? [0, plot.data[0].length - 1];
+      for (const edges of one.expected_low.length ? plot.data.slice(1, 3) : []) {
+        for (let at = first; at <= last; at += 1) {
+          if (edges[at] === null) continue;
+          least = Math.min(least, Math.max(edges[at], low - span));
+          most = Math.max(most, Math.min(edges[at], high + span));
+        }
+      }
       for (const [at] of lines(one)) {
         if (at >= low - room && at <= high + room) [least, most] = [Math.min(least, at), Math.max(most, at)];
       }
@@ -199,7 +208,7 @@
     const shown = (value) => (value === null || value === undefined ? "–" : `${+value.toPrecision(5)} ${one.unit}`);
     const reduced = one.low.length > 0, known = one.expected_low.length > 0;
     const edge = (label, stroke = css("curve"), width = 0) => ({
-      label, stroke, width, points: { show: false }, value: (_, value) => shown(value),
+      label, stroke, width, points: { show: false }, value: (_, value) => shown(value), auto: width === 0,
     });
     // What was expected lets a flagged stretch behind it be seen.
     const pairs = [...(known ? [`${css("expected")}a6`] : []), ...(reduced ? [css("band")] : [])];
