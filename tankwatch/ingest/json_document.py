@@ -28,16 +28,11 @@ def read_json_document(text: bytes, name: str, options: FileOptions) -> Chunk:
         told = f"; the first element: {broken[0].detail}" if broken else ""
         message = f"{name}: the document holds no object{told}: send an object, or a list of them"
         raise SourceError(message)
-    names: dict[str, None] = {}
-    for record in records:
-        if len(names) < _MOST_NAMES:
-            names.update(dict.fromkeys(record))
-    layout = find_layout(tuple(names), options, name)
+    layout = find_layout(_names(records), options, name)
     rows = RawRows(
         lines=np.array(lines, dtype=np.int64),
         cells={
-            place: typed_column([record.get(layout.names[place]) for record in records])
-            for place in layout.used
+            place: typed_column(_values(records, layout.names[place])) for place in layout.used
         },
         text=lambda row: json.dumps(records[row], ensure_ascii=False),
         broken=broken,
@@ -48,10 +43,23 @@ def read_json_document(text: bytes, name: str, options: FileOptions) -> Chunk:
     return Chunk(judged.batch, judged.origin, judged.rejected, len(text), seen, notes)
 
 
+def _names(records: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the names of all records in the order in which they come first, but not too many."""
+    names: dict[str, None] = {}
+    for of_record in dict.fromkeys(map(tuple, records)):  # most have the same names
+        if len(names) < _MOST_NAMES:
+            names.update(dict.fromkeys(of_record))
+    return tuple(names)
+
+
+def _values(records: list[dict[str, Any]], name: str) -> list[Any]:
+    return [record.get(name) for record in records]
+
+
 def _load(text: bytes, name: str) -> Any:
     try:
         found = json.loads(text)
-        if rb"\ud" in text.lower():
+        if rb"\u" in text and rb"\ud" in text.lower():
             json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         message = (
@@ -66,6 +74,8 @@ def _records(
     elements: list[Any], name: str
 ) -> tuple[list[dict[str, Any]], list[int], list[Rejected]]:
     """Return the objects among `elements`, the place of each, and what is no object."""
+    if {dict}.issuperset(map(type, elements)):
+        return elements, list(range(1, len(elements) + 1)), []
     records, lines, broken = [], [], []
     for place, element in enumerate(elements, start=1):
         if isinstance(element, dict):
