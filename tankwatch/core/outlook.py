@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A limit ahead, as it was seen when the warning was raised.
+    """A limit ahead, as it was seen when it was warned of last.
 
     Attributes:
         channel: whose limit it is.
@@ -16,6 +16,7 @@ class Outlook:
         probability: that it is reached within the response time, 0 to 1.
         earliest_s, latest_s: seconds between which nine crossings in ten lie, from then on.
         response_s: the tank's response time.
+        seen_ms: when that was, epoch milliseconds; None for when the incident was raised.
     """
 
     channel: str
@@ -25,6 +26,7 @@ class Outlook:
     earliest_s: float
     latest_s: float
     response_s: float
+    seen_ms: int | None = None
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Outlook":

@@ -47,8 +47,12 @@ class SeverityRule:
     alarm_within_s: float = 0.0
 
     def severity(self, tank: str, sights: Sequence[Sight], *, score: float) -> Severity:
-        """Return the severity of an incident of which `sights` were seen, `score` at most."""
-        found = max((self._of(sight) for sight in sights), key=lambda severity: severity.rank)
+        """Return the severity of an incident of which `sights` were seen, `score` at most.
+
+        It is that of a journal entry where nothing was.
+        """
+        seen = [Severity.JOURNAL, *(self._of(sight) for sight in sights)]
+        found = max(seen, key=lambda severity: severity.rank)
         if self.alarm_from_score and score >= self.alarm_from_score:
             found = Severity.ALARM
         if found is Severity.ALARM and any(fnmatchcase(tank, one) for one in self.alert_only):

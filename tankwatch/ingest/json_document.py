@@ -31,9 +31,7 @@ def read_json_document(text: bytes, name: str, options: FileOptions) -> Chunk:
     layout = find_layout(_names(records), options, name)
     rows = RawRows(
         lines=np.array(lines, dtype=np.int64),
-        cells={
-            place: typed_column(_values(records, layout.names[place])) for place in layout.used
-        },
+        cells={place: typed_column(_values(records, layout.names[place])) for place in layout.used},
         text=lambda row: json.dumps(records[row], ensure_ascii=False),
         broken=broken,
     )

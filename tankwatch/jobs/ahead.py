@@ -65,6 +65,7 @@ class Outlooks:
             earliest_s=float(self.ahead.earliest[row, step]) * self.block.step_s,
             latest_s=float(self.ahead.latest[row, step]) * self.block.step_s,
             response_s=float(self.asked.horizon[row]) * self.block.step_s,
+            seen_ms=at_ms,
         )
 
 

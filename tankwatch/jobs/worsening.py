@@ -17,17 +17,19 @@ from tankwatch.store.worsening import is_to_be_told, raise_severity
 
 
 def severity_of(desk: Desk, window: Window, one: Found, told: Opening | Incident) -> Severity:
-    """Return how grave it is what the steps show of an incident, of which `told` is told."""
+    """Return how grave it is what the steps show of an incident, of which `told` is told.
+
+    Each event counts as what it was taken for when it happened: a better word that is known later
+    would make it matter in how many passes the same steps were gone through.
+    """
     planned = told.nature is Nature.OPERATION
-    first = None if one.raised is None else window.ahead.get(one.raised)
-    sights = [Sight(told.nature, told.symptom, _time_left(first))]
-    sights += [
+    sights = [
         Sight(
             nature_of(event.symptom, event.source, planned=planned),
             event.symptom,
             _time_left(window.ahead.get(event)),
         )
-        for event in one.joins
+        for event in (*([] if one.raised is None else [one.raised]), *one.joins)
     ]
     if one.returned is None and window.outlook is not None:
         sights.append(Sight(told.nature, told.symptom, _time_left(window.outlook)))

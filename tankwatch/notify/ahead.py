@@ -6,7 +6,7 @@ from typing import Final
 
 from tankwatch.core.incident import Evidence, Incident, Symptom
 from tankwatch.core.outlook import Outlook
-from tankwatch.core.times import human_duration
+from tankwatch.core.times import from_ms, human_duration
 from tankwatch.notify import findings, wording
 
 SYMPTOMS: Final = frozenset({Symptom.TO_HIGH_LIMIT, Symptom.TO_LOW_LIMIT})
@@ -21,7 +21,7 @@ def headline(outlook: Outlook) -> str:
 def warning(
     incident: Incident, evidence: Evidence, *, clock: Callable[[datetime], str], how_long: str
 ) -> str:
-    """Return what lies ahead as it was seen when the warning was raised, and the latest reading.
+    """Return what lies ahead as it was seen when it was warned of last, and the latest reading.
 
     Args:
         incident: with a limit ahead.
@@ -32,10 +32,11 @@ def warning(
     verb, outlook = "heads" if incident.ended_at is None else "headed", incident.outlook
     if outlook is None:
         return f"{verb} for its limit {how_long}"
+    seen_at = incident.raised_at if outlook.seen_ms is None else from_ms(outlook.seen_ms)
     unit = dict(zip(evidence.channels, evidence.units, strict=True)).get(incident.channel, "")
     told = (
         f"{verb} for its {_side(outlook)} limit of {wording.quantity(outlook.limit, unit)}: "
-        f"{time_left(outlook)} were left at {clock(incident.raised_at)} (nine cases in ten), and "
+        f"{time_left(outlook)} were left at {clock(seen_at)} (nine cases in ten), and "
         f"within its response time of {human_duration(outlook.response_s)} it is reached with a "
         f"probability of {wording.percent(outlook.probability)}"
     )

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from tankwatch.core.actor import Actor, Via
-from tankwatch.core.incident import IncidentState, Severity
+from tankwatch.core.incident import IncidentState, Nature, Severity, Symptom
 from tankwatch.core.routing import Hours, parse_days, parse_span
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.deliver import deliver
@@ -260,3 +260,19 @@ def test_warning_of_a_limit_becomes_an_alarm_when_little_time_is_left(
     assert one.incident.severity is ALARM
     assert one.incident.outlook is not None
     assert one.incident.outlook.earliest_s <= 400
+
+
+@pytest.mark.parametrize("step", [5, STEPS - LEARNED])
+def test_severity_does_not_depend_on_how_steps_were_cut_into_passes(
+    engine: Engine, tmp_path: Path, box: Mailbox, step: int
+) -> None:
+    values = quiet_values(TANKS, STEPS)
+    # It rises like a process, and turns out to be a spike of the sensor once it is over.
+    values[1, BEGIN : BEGIN + 8, 0] += np.linspace(0.5, 3.0, 8)
+    severity: dict[str, Any] = {"process": "alert", "sensor": "journal"}
+    context = watched(engine, tmp_path, box, values, **severity)
+    for last in range(LEARNED + step, STEPS + 1, step):
+        send(context, values, last - step, last)
+    (found,) = (one.incident for one in incidents(engine))
+    assert (found.symptom, found.nature) == (Symptom.SPIKE, Nature.SENSOR)
+    assert found.severity is ALERT
