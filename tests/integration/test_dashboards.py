@@ -3,12 +3,15 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from sqlalchemy import make_url, text
 
 from tankwatch.jobs.context import Context
@@ -92,6 +95,37 @@ def as_grafana_puts_it(query: str) -> str:
 def rolled(plant: Engine) -> Engine:
     roll_up(Context(plant, Settings()))
     return plant
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[file.stem for file in BOARDS])
+def test_grafana_own_types_keep_every_field_of_a_board(board: Path) -> None:
+    assert lost(json.loads(board.read_text("utf-8"))) == []
+
+
+def test_a_field_that_grafana_does_not_know_is_found() -> None:
+    board = json.loads(BOARDS[0].read_text("utf-8"))
+    board["panels"][0]["gridPoss"] = board["panels"][0].pop("gridPos")
+    assert lost(board) == ["panels.0.gridPoss"]
+
+
+def lost(board: dict[str, Any]) -> list[str]:
+    """Return the fields that are not there any more once Grafana's types have held a board."""
+    held = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
+    return sorted(_missing(board, held, ()))
+
+
+def _missing(given: Any, held: Any, path: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(given, dict):
+        for name, value in given.items():
+            if not isinstance(held, dict) or name not in held:
+                yield ".".join((*path, name))
+            else:
+                yield from _missing(value, held[name], (*path, name))
+    elif isinstance(given, list) and isinstance(held, list) and len(given) == len(held):
+        for place, (value, kept) in enumerate(zip(given, held, strict=True)):
+            yield from _missing(value, kept, (*path, str(place)))
+    elif given != held:
+        yield ".".join(path)
 
 
 def test_boards_are_what_grafana_reads() -> None:
