@@ -31,9 +31,10 @@ def severity_of(desk: Desk, window: Window, one: Found, told: Opening | Incident
         )
         for event in (*([] if one.raised is None else [one.raised]), *one.joins)
     ]
-    if one.returned is None and window.outlook is not None:
-        sights.append(Sight(told.nature, told.symptom, _time_left(window.outlook)))
     rule = _rule(desk.context.settings.severity)
+    left = None if one.returned is not None else _time_left(window.outlook)
+    if left is not None and left <= rule.alarm_within_s:
+        sights.append(Sight(told.nature, told.symptom, left))
     return rule.severity(window.tank.name, sights, score=one.peak)
 
 
