@@ -3,7 +3,6 @@
 import http.client
 import json
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -101,11 +100,13 @@ class Client:
 
     def _ask(self, body: Body, now: datetime) -> Answer:
         path = f"{self._path}?{body.query}" if body.query else self._path
-        with suppress(BrokenPipeError, ConnectionResetError):
+        headers = self._headers | {"Content-Type": body.kind}
+        try:
+            self._line.request("POST", path, body.packed, headers)
+        except (BrokenPipeError, ConnectionResetError):
             # A server that refuses early closes before it has read all: its answer is there.
-            self._line.request(
-                "POST", path, body.packed, self._headers | {"Content-Type": body.kind}
-            )
+            if self._line.sock is None:
+                raise
         answer = self._line.getresponse()
         text = answer.read(_LONGEST_ANSWER)
         if answer.length:  # the library tells of a cut only where no size is asked for

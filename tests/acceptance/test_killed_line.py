@@ -100,7 +100,7 @@ def _post(client: Client, number: int) -> Answer:
 def test_send_ends_with_every_row_stored_once_though_the_server_is_killed_again_and_again(
     server: Server, engine: Engine, tmp_path: Path
 ) -> None:
-    rows = 6000
+    rows = 20_000
     (tmp_path / "readings.csv").write_text(HEADER + "".join(map(row, range(rows))))
     token = server.token("gateway", "--site", "north")
     with subprocess.Popen(
