@@ -51,7 +51,7 @@ def worsen(desk: Desk, window: Window, one: Found, stored: StoredIncident) -> No
     if incident.ended_at is not None and one.returned is not None:
         correct_incident(desk.connection, key, severity=found.value)
         return
-    why = f"{incident.severity.value} becomes {found.value}: {_why(window, one)}"
+    why = f"{incident.severity.value} becomes {found.value}: {_why(desk, window, one)}"
     if not raise_severity(desk.connection, key, found, at=desk.now, actor=ACTOR, reason=why):
         return
     if window.outlook is not None:
@@ -65,10 +65,11 @@ def worsen(desk: Desk, window: Window, one: Found, stored: StoredIncident) -> No
     queue_reply(desk.connection, key, own, first, kind=kind, at=desk.now, reason=WORSENED)
 
 
-def _why(window: Window, one: Found) -> str:
+def _why(desk: Desk, window: Window, one: Found) -> str:
     told = [reason_of(event) for event in one.joins]
-    if window.outlook is not None:
-        told.append(f"limit in {human_duration(window.outlook.earliest_s)} at the earliest")
+    left = _time_left(window.outlook)
+    if left is not None and left <= desk.context.settings.severity.alarm_within_s:
+        told.append(f"limit in {human_duration(left)} at the earliest")
     return "; ".join(told) or f"score {one.peak:.3g} of threshold 1.0"
 
 

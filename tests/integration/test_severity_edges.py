@@ -1,44 +1,29 @@
 """What gets worse at an awkward time: closed, told before, repeated, escalated, seen in pieces."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tankwatch.core.incident import IncidentState
 from tankwatch.store.acts import close
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.notifications import load_notifications
-from tests.integration.late_plant import LEARNED, STEPS, TANKS, Values
-from tests.integration.mailbox import Mailbox, posted, text_of
-from tests.integration.plant import at, quiet_values
+from tests.integration.late_plant import LEARNED, Values
+from tests.integration.mailbox import Mailbox, text_of
+from tests.integration.plant import at
 from tests.integration.test_severity import (
     ALERT,
-    BEGIN,
     CROSSED,
     KIM,
     LIMITS_ALONE,
     ask,
+    box,
     go_on,
     history,
+    values,
     watched,
 )
 from tests.integration.test_told import person
 
-
-@pytest.fixture
-def box() -> Iterator[Mailbox]:
-    with posted() as mailbox:
-        yield mailbox
-
-
-@pytest.fixture
-def values() -> Values:
-    """Three tanks; the second is above what is expected, and from step 1630 above its limit."""
-    values = quiet_values(TANKS, STEPS)
-    values[1, BEGIN:, 0] += 3.0
-    values[1, CROSSED:, 0] += 2.0
-    return values
+__all__ = ["box", "values"]
 
 
 def test_what_an_operator_closed_stays_closed_when_it_gets_worse(
