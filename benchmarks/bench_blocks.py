@@ -19,7 +19,8 @@ from server import server
 from sqlalchemy import text
 
 from tankwatch.core.block import Grid
-from tankwatch.jobs.context import Context, load_block
+from tankwatch.jobs.context import Context
+from tankwatch.scoring.blocks import load_block
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, connect, reading, writing
 from tankwatch.store.migrate import upgrade
@@ -97,7 +98,7 @@ def ours(engine: Engine, last: int) -> NDArray[np.float64]:
     with reading(engine) as connection:
         tanks, channels = load_tanks(connection), load_channels(connection)
     grid = Grid(START_MS + (last + 1 - STEPS) * STEP_MS, STEPS, STEP_MS // 1000)
-    return load_block(context, tanks, channels, grid).values
+    return load_block(context.engine, context.settings, tanks, channels, grid).values
 
 
 def plain(engine: Engine, last: int) -> NDArray[np.float64]:

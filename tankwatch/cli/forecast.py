@@ -6,12 +6,15 @@ import numpy as np
 import typer
 
 from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
-from tankwatch.core.times import from_ms, human_duration, iso
-from tankwatch.jobs.forecast import Forecast, LimitAhead
-from tankwatch.jobs.forecast import forecast as look_ahead
+from tankwatch.core.times import from_ms, iso
+from tankwatch.errors import UsageError
+from tankwatch.scoring.forecast import MOST_STEPS, Forecast
+from tankwatch.scoring.forecast import forecast as look_ahead
+from tankwatch.scoring.wording import basis_sentence, limit_sentence
+from tankwatch.store.engine import reading
+from tankwatch.store.tanks import find_tank_called
 
 _MOST_ROWS = 12
-_LIKELY = 0.5
 
 
 def register(app: typer.Typer) -> None:
@@ -21,13 +24,18 @@ def register(app: typer.Typer) -> None:
 
 def forecast(
     tank: Annotated[str, typer.Argument(help="Name of the tank.")],
-    steps: Annotated[int, typer.Option(help="Steps ahead.", min=1, max=2880)] = 60,
+    steps: Annotated[int, typer.Option(help="Steps ahead.", min=1, max=MOST_STEPS)] = 60,
     paths: Annotated[int, typer.Option(help="Paths that are drawn.", min=20, max=5000)] = 200,
     json: JsonFlag = False,
 ) -> None:
     """Show the next steps of a tank with a 90 % interval, and the time to each limit."""
     with opened() as context:
-        found = look_ahead(context, tank, steps=steps, paths=paths)
+        with reading(context.engine) as connection:
+            known = find_tank_called(connection, tank)
+        if known is None:
+            message = f"there is no tank {tank!r}: `tankwatch tanks` lists them"
+            raise UsageError(message)
+        found = look_ahead(context.engine, context.settings, known, steps=steps, paths=paths)
     if json:
         print_json(_plain(tank, found))
         return
@@ -44,30 +52,21 @@ def forecast(
         rows.append(cells)
     print_table(tuple(columns), rows, empty="nothing ahead")
     for limit in found.limits:
-        OUTPUT.print(_sentence(limit, found, steps))
+        OUTPUT.print(limit_sentence(limit, found))
+    OUTPUT.print(basis_sentence(found))
 
 
 def _time(found: Forecast, step: int) -> str:
     return iso(from_ms(found.from_ms + step * found.step_s * 1000))
 
 
-def _sentence(limit: LimitAhead, found: Forecast, steps: int) -> str:
-    """Return when a limit is reached, in words."""
-    name = f"{limit.channel} and its {limit.side} limit of {limit.limit:g} {limit.unit}".rstrip()
-    when, horizon = limit.when, human_duration(steps * found.step_s)
-    if when.share < _LIKELY or when.earliest is None or when.latest is None:
-        return f"{name}: reached within {horizon} in {when.share:.0%} of the paths"
-    first, last = (human_duration(step * found.step_s) for step in (when.earliest, when.latest))
-    return f"{name}: reached in {first} to {last} (90 %), in {when.share:.0%} of the paths"
-
-
 def _plain(tank: str, found: Forecast) -> dict[str, object]:
-    steps = found.bands.shape[1]
     return {
         "tank": tank,
         "channels": list(found.channels),
         "units": list(found.units),
-        "times": [_time(found, step) for step in range(steps)],
+        "by_trend": list(found.by_trend),
+        "times": [_time(found, step) for step in range(found.steps)],
         **{
             name: found.bands[index].tolist()
             for index, name in enumerate(("low", "median", "high"))
@@ -77,6 +76,7 @@ def _plain(tank: str, found: Forecast) -> dict[str, object]:
                 "channel": limit.channel,
                 "side": limit.side,
                 "limit": limit.limit,
+                "is_passed": limit.is_passed,
                 "share": limit.when.share,
                 "earliest_steps": limit.when.earliest,
                 "latest_steps": limit.when.latest,

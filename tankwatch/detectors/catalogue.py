@@ -75,8 +75,9 @@ def restore_detector(name: str, manifest: dict[str, Any], graph: bytes | None) -
         ModelError: there is no detector of this name, its network is missing, or what was learned
             is of another version.
     """
-    detector = _class(name)(**manifest["parameters"])
+    kind = _class(name)
     try:
+        detector = kind(**manifest["parameters"])
         detector.restore(manifest)
     except KeyError as missing:
         message = f"the stored {name} is of another version of tankwatch, it has no {missing}"

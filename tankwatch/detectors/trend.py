@@ -142,6 +142,30 @@ def trend_crossings(
     return np.where(unknown | ~enough[:, None], np.nan, first)
 
 
+def trend_paths(values: Doubles, mask: Mask, *, horizon: int) -> Doubles:
+    """Return where the trend of one channel leads from its last step, as `trend_crossings` has it.
+
+    Args:
+        values: float64 (time,), one channel.
+        mask: bool, same shape.
+        horizon: steps ahead.
+
+    Returns:
+        float64 (ERRORS, horizon), NaN where too little is known.
+    """
+    series, known = values[None, :, None], mask[None, :, None]
+    level = span_mean(series, known, LATEST)[0, :, 0]
+    slope = _slope(series, known, _span(horizon))[0, :, 0]
+    seen = np.where(mask, values, np.nan)
+    found = np.full((ERRORS, horizon), np.nan)
+    for ahead in range(1, horizon + 1):
+        told = level + slope * horizon * (1.0 - np.exp(-ahead / horizon))
+        wrong = (seen[ahead:] - told[:-ahead])[-ERRORS:]
+        found[: wrong.size, ahead - 1] = told[-1] + wrong[::-1]
+    enough = np.isfinite(found).sum(axis=0) >= _FEWEST_ERRORS
+    return np.where(enough, found, np.nan)
+
+
 def span_mean(values: NDArray[np.floating[Any]], mask: Mask, span: int) -> Doubles:
     """Return the mean of the last `span` steps, NaN where fewer than half of them are known.
 

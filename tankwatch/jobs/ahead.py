@@ -14,8 +14,8 @@ from tankwatch.detectors.ahead import ROLL_EVERY, Ahead, Doubles, Integers, Limi
 from tankwatch.detectors.forecaster import ForecastingDetector
 from tankwatch.detectors.rollout import sample_fleet
 from tankwatch.detectors.trend import context_steps
-from tankwatch.jobs.scorer import Scorer
-from tankwatch.jobs.scoring import Plan, limits_of
+from tankwatch.scoring.plan import Plan, limits_of
+from tankwatch.scoring.scorer import Scorer
 from tankwatch.settings import Settings
 
 LED_IN_BY = 240

@@ -8,7 +8,7 @@ from tankwatch.core.block import Block
 from tankwatch.core.times import to_ms
 from tankwatch.detectors.view import Judgement
 from tankwatch.jobs.rounds import Round, steps_of
-from tankwatch.jobs.scorer import Scorer
+from tankwatch.scoring.scorer import Scorer
 from tankwatch.store.bands import Bands, store_bands
 from tankwatch.store.engine import Connection
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from tankwatch.core.block import Block
 from tankwatch.detectors.streaming import StreamingDetector
 from tankwatch.detectors.view import Judgement
-from tankwatch.jobs.scorer import Scorer
-from tankwatch.jobs.scoring import Plan, factors_of, raised
+from tankwatch.jobs.judging import factors_of, raised
+from tankwatch.scoring.plan import Plan
+from tankwatch.scoring.scorer import Scorer
 from tankwatch.store.engine import Connection
 from tankwatch.store.scores import load_states
 

@@ -14,9 +14,10 @@ from tankwatch.core.times import from_ms, to_ms
 from tankwatch.errors import UsageError
 from tankwatch.evaluate.result import BacktestResult, DetectorRun, ScoreSeries
 from tankwatch.jobs.contenders import cheap_baselines
-from tankwatch.jobs.context import Context, load_block
+from tankwatch.jobs.context import Context
 from tankwatch.jobs.replay import Clocks
-from tankwatch.jobs.scoring import load_plan
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import load_plan
 from tankwatch.settings import Detect, Settings
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
@@ -222,7 +223,7 @@ def episodes_alone(
 def _block(context: Context, one: _Judged, channels: Sequence[Channel]) -> Block:
     steps = (one.until_ms - one.from_ms) // context.step_ms
     grid = Grid(one.from_ms, steps, context.settings.grid.step_s)
-    block = load_block(context, [one.tank], channels, grid)
+    block = load_block(context.engine, context.settings, [one.tank], channels, grid)
     start_ms = one.from_ms - one.moved_ms
     return Block(block.tanks, block.channels, start_ms, block.step_s, block.values, block.mask)
 

@@ -18,9 +18,9 @@ from tankwatch.jobs.memory import KIND, TankMemory
 from tankwatch.jobs.newcomers import Newcomers, store_newcomers
 from tankwatch.jobs.progress import checkpoint_ms
 from tankwatch.jobs.rounds import Round, TakenError, score_rows
-from tankwatch.jobs.scoring import Plan
 from tankwatch.jobs.settle import settle
 from tankwatch.jobs.siblings import settle_siblings
+from tankwatch.scoring.plan import Plan
 from tankwatch.store.checkpoints import (
     delete_checkpoints_before,
     keep_checkpoint,

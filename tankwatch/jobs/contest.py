@@ -12,10 +12,11 @@ from tankwatch.core.stretches import Why
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.detectors.base import Detector
 from tankwatch.errors import ModelError
-from tankwatch.jobs.context import Context, load_block
+from tankwatch.jobs.context import Context
 from tankwatch.jobs.history import History
 from tankwatch.jobs.probe import Judge, count_seen, make_probes
-from tankwatch.jobs.scoring import load_scorer
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import load_scorer
 from tankwatch.settings import Settings
 from tankwatch.shaping.windows import split_time
 from tankwatch.store.champions import find_champion
@@ -127,7 +128,7 @@ def _judge_of(candidate: Detector, history: History) -> Judge:
 def _whole(context: Context, history: History, block: Block) -> Block:
     """Return a held-out block with what the clean history leaves out."""
     grid = Grid(block.start_ms, block.steps, block.step_s)
-    return load_block(context, history.tanks, history.channels, grid)
+    return load_block(context.engine, context.settings, history.tanks, history.channels, grid)
 
 
 def _confirmed_faults(

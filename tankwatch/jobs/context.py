@@ -4,25 +4,19 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from tankwatch import clock
-from tankwatch.core.block import Block, Grid
 from tankwatch.errors import LeaseError
 from tankwatch.settings import Settings
-from tankwatch.shaping.grid import to_block
 from tankwatch.store.engine import Connection, Engine, writing
-from tankwatch.store.fleet import load_fleet
 from tankwatch.store.patience import written
-from tankwatch.store.plant import Channel, Tank
 from tankwatch.store.runs import JobRun, Outcome, finish_run, start_run
 
 LOG = structlog.get_logger("tankwatch")
@@ -125,38 +119,3 @@ def recorded(
     finally:
         run = JobRun(job, began, clock.now(), outcome, facts.rows, facts.lag_s, facts.detail)
         written(context.engine, partial(finish_run, job_run_id=key, run=run), stop=context.stop)
-
-
-def load_block(
-    context: Context, tanks: Sequence[Tank], channels: Sequence[Channel], grid: Grid
-) -> Block:
-    """Return the readings of `tanks` on `grid`; its first holes are filled from before it."""
-    fill = context.settings.grid.max_fill_steps
-    early = Grid(grid.start_ms - fill * context.step_ms, grid.steps + fill, grid.step_s)
-    names = tuple(channel.name for channel in channels)
-    ids = [tank.tank_id for tank in tanks]
-    rows = load_fleet(
-        context.engine,
-        ids,
-        names,
-        from_ms=early.start_ms,
-        until_ms=early.end_ms,
-        expected=len(ids) * early.steps,
-    )
-    block = to_block(
-        _places(ids, rows.tank_id),
-        rows.observed_ms,
-        rows.values,
-        tanks=tuple(tank.name for tank in tanks),
-        channels=names,
-        grid=early,
-        max_fill_steps=fill,
-    )
-    return block.between(fill, early.steps)
-
-
-def _places(ids: Sequence[int], tank_id: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where each of `tank_id` stands in `ids`; ids are small numbers, so a table does."""
-    table = np.zeros(max(ids, default=0) + 1, dtype=np.int64)
-    table[ids] = np.arange(len(ids))
-    return table[tank_id]

@@ -7,7 +7,7 @@ from datetime import datetime
 from tankwatch.core.episodes import TankEvent
 from tankwatch.core.outlook import Outlook
 from tankwatch.jobs.context import Context
-from tankwatch.jobs.scoring import Plan
+from tankwatch.scoring.plan import Plan
 from tankwatch.store.engine import Connection
 from tankwatch.store.incidents import StoredIncident
 from tankwatch.store.plant import Tank

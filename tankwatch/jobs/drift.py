@@ -12,7 +12,8 @@ from tankwatch.core.feedback import remove_factors
 from tankwatch.core.stretches import Stretch, Why
 from tankwatch.core.times import from_ms, parse_time, to_ms
 from tankwatch.jobs.context import LOG, Context
-from tankwatch.jobs.scoring import Plan, factors_of, load_plan
+from tankwatch.jobs.judging import factors_of
+from tankwatch.scoring.plan import Plan, load_plan
 from tankwatch.store.champions import find_champion
 from tankwatch.store.engine import reading, writing
 from tankwatch.store.registry import load_artefact, load_versions, store_drift

@@ -8,8 +8,9 @@ from tankwatch.core.block import Grid
 from tankwatch.core.incident import Evidence
 from tankwatch.core.times import to_ms
 from tankwatch.detectors.newcomer import NEWCOMER
-from tankwatch.jobs.context import Context, load_block
-from tankwatch.jobs.scoring import Plan, limits_of
+from tankwatch.jobs.context import Context
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import Plan, limits_of
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
 from tankwatch.store.incidents import StoredIncident
@@ -46,7 +47,9 @@ def load_evidence(
     grid = Grid(first_ms - before * step_ms, shown + before, step_s)
     own = plan.tanks[stored.tank_id]
     siblings = [tank for tank in plan.tanks.values() if tank.site == own.site and tank is not own]
-    block = load_block(context, [own, *siblings[:_MOST_SIBLINGS]], plan.channels, grid)
+    block = load_block(
+        context.engine, context.settings, [own, *siblings[:_MOST_SIBLINGS]], plan.channels, grid
+    )
     low, high = np.full((2, *block.values.shape), np.nan)
     if plan.primary is not None:
         low, high = plan.primary.expected_band(block)

@@ -14,10 +14,11 @@ from tankwatch.core.times import from_ms, to_ms
 from tankwatch.detectors.silence import RESET_STEPS
 from tankwatch.detectors.streaming import WARM_STEPS
 from tankwatch.errors import ModelError
-from tankwatch.jobs.context import Context, load_block
+from tankwatch.jobs.context import Context
 from tankwatch.jobs.exclusions import Excluded, Mask, exclude, list_excluded
 from tankwatch.jobs.sampling import Sampling, sample
-from tankwatch.jobs.scoring import Plan, load_plant
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import Plan, load_plant
 from tankwatch.settings import Settings
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
@@ -125,7 +126,7 @@ def _read(context: Context, facts: _Facts, tanks: Sequence[Tank], timeline: Time
             rows = slice(first, first + at_once)
             group = tanks[rows]
             # Each stretch is cleaned in its own time, which is where stretches to leave out lie.
-            block = load_block(context, group, channels, grid)
+            block = load_block(context.engine, context.settings, group, channels, grid)
             left_out = exclude(
                 block,
                 group,

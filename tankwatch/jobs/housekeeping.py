@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from tankwatch.jobs.carry import MEMORY, memory_kind
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.retention import RetentionResult, drop_old_readings
-from tankwatch.jobs.scoring import load_plan
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.bands import delete_bands_before
 from tankwatch.store.engine import writing
 from tankwatch.store.intake import delete_quarantine_before

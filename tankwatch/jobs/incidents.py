@@ -7,7 +7,7 @@ from tankwatch.core.incident import Severity
 from tankwatch.core.lifecycle import is_latching
 from tankwatch.core.nature import nature_of
 from tankwatch.core.times import from_ms
-from tankwatch.jobs.scoring import Plan
+from tankwatch.scoring.plan import Plan
 from tankwatch.settings import Settings
 from tankwatch.store.incidents import Opening
 from tankwatch.store.plant import Tank

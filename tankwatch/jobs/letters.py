@@ -15,13 +15,13 @@ from tankwatch.jobs.context import Context
 from tankwatch.jobs.evidence import load_evidence
 from tankwatch.jobs.mail_links import operator_links
 from tankwatch.jobs.matter import Matter, load_matter
-from tankwatch.jobs.scoring import load_plan
 from tankwatch.notify.group import render_group_mail
 from tankwatch.notify.links import ActionLink
 from tankwatch.notify.policy import Reason, decide_escalation, decide_recipient
 from tankwatch.notify.render import render_mail
 from tankwatch.notify.site import render_site_mail
 from tankwatch.notify.wording import told_before
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.mails import (
     GROUP,

@@ -20,8 +20,8 @@ from tankwatch.detectors.newcomer import (
 )
 from tankwatch.detectors.view import Judgement
 from tankwatch.jobs.rounds import Round, score_rows
-from tankwatch.jobs.scorer import Scorer
-from tankwatch.jobs.scoring import Plan
+from tankwatch.scoring.plan import Plan
+from tankwatch.scoring.scorer import Scorer
 from tankwatch.settings import Settings
 from tankwatch.store.champions import find_champion, promote
 from tankwatch.store.engine import Connection

@@ -13,13 +13,13 @@ from tankwatch.jobs.addressing import decide_matter, muted
 from tankwatch.jobs.context import LOG, Context
 from tankwatch.jobs.evidence import load_evidence
 from tankwatch.jobs.matter import Matter, load_matter
-from tankwatch.jobs.scoring import load_plan
 from tankwatch.notify import wording
 from tankwatch.notify.email import retry_at
 from tankwatch.notify.policy import Reason
 from tankwatch.notify.push import AppriseTransport, Short, push_message, short
 from tankwatch.notify.sentences import what_and_why
 from tankwatch.notify.site import site_sentence
+from tankwatch.scoring.plan import load_plan
 from tankwatch.settings_push import Push as Channel
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.outbox import MessageState, load_messages

@@ -16,7 +16,7 @@ from tankwatch.jobs.incidents import ACTOR
 from tankwatch.jobs.memory import KIND, TankMemory
 from tankwatch.jobs.progress import Survey, first_step_ms, oldest_kept_ms, reach_of
 from tankwatch.jobs.rounds import TakenError
-from tankwatch.jobs.scoring import Plan
+from tankwatch.scoring.plan import Plan
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.checkpoints import (
     begin_site_memory,

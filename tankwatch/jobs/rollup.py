@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tankwatch.core.rollup import DAY_MS, HOUR_MS, RollupRows, join, roll_days, roll_hours
 from tankwatch.jobs.context import Context
-from tankwatch.jobs.scoring import Plan, limits_of, load_plant
+from tankwatch.scoring.plan import Plan, limits_of, load_plant
 from tankwatch.store.engine import Connection, reading, writing
 from tankwatch.store.readings import ReadingRows
 from tankwatch.store.rollup_due import (

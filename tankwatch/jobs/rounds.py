@@ -7,8 +7,10 @@ import numpy as np
 
 from tankwatch.core.block import Block, Grid
 from tankwatch.detectors.view import Judgement
-from tankwatch.jobs.context import Context, load_block
-from tankwatch.jobs.scoring import Plan, lookback_steps
+from tankwatch.jobs.context import Context
+from tankwatch.jobs.judging import lookback_steps
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import Plan
 from tankwatch.store.checkpoints import SiteMemory
 from tankwatch.store.scores import ScoreRows
 
@@ -70,7 +72,7 @@ def load_round(context: Context, plan: Plan, turn: Round, *, led_in: bool, least
     start_ms = turn.begin_ms - before * context.step_ms
     grid = Grid(start_ms, steps, context.settings.grid.step_s)
     tanks = [plan.tanks[tank] for tank in turn.tank_ids]
-    return load_block(context, tanks, plan.channels, grid)
+    return load_block(context.engine, context.settings, tanks, plan.channels, grid)
 
 
 def steps_of(block: Block, turn: Round, tank: int | None = None) -> slice:

@@ -8,7 +8,7 @@ from tankwatch.core.incident import MessageKind, Symptom
 from tankwatch.core.siblings import Kind, Raised, fewest_tanks, gather, kind_of, symptoms_of
 from tankwatch.core.times import from_ms
 from tankwatch.jobs.context import Context
-from tankwatch.jobs.scoring import Plan
+from tankwatch.scoring.plan import Plan
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Connection
 from tankwatch.store.outbox import message_id, queue_message

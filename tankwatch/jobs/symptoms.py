@@ -12,8 +12,9 @@ from tankwatch.core.nature import nature_of
 from tankwatch.core.settling import Found
 from tankwatch.core.shapes import HOUR, is_drifting, tell_shape
 from tankwatch.core.times import to_ms
-from tankwatch.jobs.context import Context, load_block
-from tankwatch.jobs.scoring import Plan
+from tankwatch.jobs.context import Context
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import Plan
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.engine import reading
 from tankwatch.store.incidents import StoredIncident, load_incidents
@@ -101,7 +102,9 @@ class SymptomTeller:
         first = _DAYS * DAY_S // step_s
         steps = min(max((until_ms - start_ms) // step_ms, 1), _LONGEST)
         grid = Grid(start_ms - first * step_ms, first + steps, step_s)
-        block = load_block(self._context, [tank], self._plan.channels, grid)
+        block = load_block(
+            self._context.engine, self._context.settings, [tank], self._plan.channels, grid
+        )
         known = block.mask[0, :, opened.channel]
         values = np.where(known, block.values[0, :, opened.channel], np.nan)
         shape = tell_shape(values, first)

@@ -49,7 +49,12 @@ def warning(
 
 def time_left(outlook: Outlook) -> str:
     """Return ``12 to 25 min``."""
-    first, last = (human_duration(s) for s in (outlook.earliest_s, outlook.latest_s))
+    return time_span(outlook.earliest_s, outlook.latest_s)
+
+
+def time_span(earliest_s: float, latest_s: float) -> str:
+    """Return ``12 to 25 min``, of seconds."""
+    first, last = (human_duration(s) for s in (earliest_s, latest_s))
     if first == last:
         return first
     number, _, unit = first.partition(" ")

@@ -17,3 +17,14 @@ def find_tank(connection: Connection, place: str) -> Tank | None:
     )
     row = connection.execute(query).first()
     return None if row is None else Tank(*row)
+
+
+def find_tank_called(connection: Connection, name: str) -> Tank | None:
+    """Return the tank of that name, None if there is none."""
+    query = (
+        select(TankRow.tank_id, TankRow.name, SiteRow.name, TankRow.response_s)
+        .join(SiteRow, SiteRow.site_id == TankRow.site_id)
+        .where(TankRow.name == name)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Tank(*row)

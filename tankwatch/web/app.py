@@ -15,6 +15,7 @@ from tankwatch.web import (
     alarms,
     events,
     fleet_pages,
+    forecasts,
     health,
     login,
     mail_actions,
@@ -55,6 +56,8 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(scrape.router)
     app.include_router(series.router)
+    app.include_router(forecasts.router)
+    app.include_router(forecasts.pages)
     app.include_router(login.router)
     app.include_router(mail_actions.router)
     app.include_router(fleet_pages.router)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from tankwatch.core.times import from_ms
+from tankwatch.web.schemas_forecast import ChannelForecast, ForecastOut
 from tankwatch.web.schemas_series import ChannelSeries, Series
 
 Values = Sequence[float | None]
@@ -36,6 +37,7 @@ class Panel:
         line: path of the means or readings.
         band: path around the lowest and highest; empty for readings.
         expected: path around what was expected; empty if that is not known.
+        ahead, ahead_line: path around what is expected next, and its median; empty for none.
         limits: levels of the limits that are drawn.
         flagged: beginning and width of each flagged stretch.
         x_ticks, y_ticks: labels of the axes.
@@ -47,6 +49,8 @@ class Panel:
     line: str
     band: str
     expected: str
+    ahead: str
+    ahead_line: str
     limits: tuple[float, ...]
     flagged: tuple[tuple[float, float], ...]
     x_ticks: tuple[Tick, ...]
@@ -54,10 +58,23 @@ class Panel:
     summary: str
 
 
-def panels(series: Series, zone: ZoneInfo) -> list[Panel]:
-    """Return a picture of each channel that has values, and of the score."""
+def panels(series: Series, zone: ZoneInfo, ahead: ForecastOut | None = None) -> list[Panel]:
+    """Return a picture of each channel that has values, and of the score.
+
+    Args:
+        series: what is drawn, and over which span.
+        zone: in which times are shown.
+        ahead: what is expected next; None for nothing.
+    """
+    paths = {one.channel: _Ahead.of(ahead, one) for one in ahead.channels} if ahead else {}
     drawn = [
-        _panel(series, zone, one, limits=(one.limit_low, one.limit_high))
+        _panel(
+            series,
+            zone,
+            one,
+            limits=(one.limit_low, one.limit_high),
+            ahead=paths.get(one.channel, _NOTHING),
+        )
         for one in series.channels
         if one.t
     ]
@@ -85,12 +102,30 @@ def sparkline(values: Values, *, width: int, height: int, top: float) -> str:
     return _path(places, values, lambda value: height - min(value / top, 1.0) * height)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What is expected next of a channel: times in epoch milliseconds, and values at each."""
+
+    t: Sequence[int] = ()
+    low: Sequence[float] = ()
+    median: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+    @classmethod
+    def of(cls, found: ForecastOut, one: ChannelForecast) -> "_Ahead":
+        return cls(found.t, one.low, one.median, one.high)
+
+
+_NOTHING = _Ahead()
+
+
 def _panel(
     series: Series,
     zone: ZoneInfo,
     one: ChannelSeries,
     *,
     limits: tuple[float | None, float | None],
+    ahead: _Ahead = _NOTHING,
     at_zero: bool = False,
 ) -> Panel:
     known = [value for value in (*one.mean, *one.low, *one.high) if value is not None]
@@ -99,7 +134,7 @@ def _panel(
     beyond = most - least or abs(most) or 1.0
     expected = [
         min(max(value, least - beyond), most + beyond)
-        for value in (*one.expected_low, *one.expected_high)
+        for value in (*one.expected_low, *one.expected_high, *ahead.low, *ahead.high)
         if value is not None
     ]
     room = (most - least or abs(most) or 1.0) * _NEAR
@@ -128,6 +163,8 @@ def _panel(
         line=_path(places, one.mean, y),
         band=_band(places, one.low, one.high, y),
         expected=_band(places, one.expected_low, one.expected_high, y),
+        ahead=_band([x(moment) for moment in ahead.t], ahead.low, ahead.high, y),
+        ahead_line=_path([x(moment) for moment in ahead.t], ahead.median, y),
         limits=tuple(y(limit) for limit in near),
         flagged=tuple((x(first), max(x(last) - x(first), 1.5)) for first, last in series.flagged),
         x_ticks=tuple(Tick(x(at), label) for at, label in _moments(series, zone)),

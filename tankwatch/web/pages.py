@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tankwatch import clock
 from tankwatch.core.actor import Role
-from tankwatch.errors import ProblemError
 from tankwatch.store.engine import reading
 from tankwatch.store.leases import load_leases
 from tankwatch.store.plant import load_channels
@@ -19,11 +18,11 @@ from tankwatch.store.status import (
     load_newest_days,
     load_quality,
 )
-from tankwatch.store.tanks import find_tank
 from tankwatch.store.traffic import count_quarantine, load_message_counts
 from tankwatch.web import health_page, quality_page
 from tankwatch.web.page_access import needs
 from tankwatch.web.page_route import PageRoute, page
+from tankwatch.web.places import tank_at
 from tankwatch.web.service import Service
 
 router = APIRouter(
@@ -70,15 +69,7 @@ def show_quality(
 def show_tank(request: Request, place: str, days: _Days = 31) -> Response:
     """Show the figures of a tank day by day, and the values of each channel."""
     with reading(request.app.state.service.engine) as connection:
-        tank = find_tank(connection, place)
-        if tank is None:
-            raise ProblemError(
-                404,
-                f"there is no tank {place!r}",
-                where="address",
-                remedy="look for it on the page of all tanks; names are written as readings "
-                "have them, the site before the tank",
-            )
+        tank = tank_at(connection, place)
         newest = load_newest_days(connection, limit=days)
         from_ms = newest[-1] if newest else 0
         figures = load_quality_days(connection, tank, from_day_ms=from_ms)

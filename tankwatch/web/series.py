@@ -33,8 +33,8 @@ from tankwatch.store.chart_facts import (
 from tankwatch.store.engine import Connection, reading
 from tankwatch.store.plant import Channel, Tank, load_channels
 from tankwatch.store.series import Kept, load_buckets, load_few, load_kept
-from tankwatch.store.tanks import find_tank
 from tankwatch.web.page_access import needs
+from tankwatch.web.places import tank_at
 from tankwatch.web.problems import of_usage, problem_responses
 from tankwatch.web.schemas_series import ChannelSeries, IncidentOut, ScoreSeries, Series
 from tankwatch.web.service import Service
@@ -61,14 +61,7 @@ def get_series(
     """Return what a chart shows of a tank, ``site/tank``: by default its last 24 hours."""
     service: Service = request.app.state.service
     with reading(service.engine) as connection:
-        tank = find_tank(connection, place)
-        if tank is None:
-            raise ProblemError(
-                404,
-                f"there is no tank {place!r}",
-                where="address",
-                remedy="write the site before the tank, both as readings have them",
-            )
+        tank = tank_at(connection, place)
         chosen = _chosen(load_channels(connection), channels)
         kept = load_kept(connection, tank.tank_id)
         span = span_of(begin, end, kept)

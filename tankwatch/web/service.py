@@ -18,6 +18,7 @@ from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine, reading
 from tankwatch.store.plant import Tank, load_tanks
 from tankwatch.store.tokens import Token
+from tankwatch.web.foreseen import Foresight
 from tankwatch.web.live import Live
 from tankwatch.web.throttle import Throttle
 
@@ -49,6 +50,9 @@ class Service:
         # matplotlib's state is one for all.
         self.drawing = threading.Lock()
         self.live = Live(engine)
+        self.foresight = Foresight(engine, settings)
+        # Whoever waits for a forecast holds no thread that others need.
+        self.looking = CapacityLimiter(2)
         self._taken = 0
         self._seen: PlantSeen | None = None
         self._lock = threading.Lock()

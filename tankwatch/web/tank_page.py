@@ -72,6 +72,8 @@ class TankView:
     link: str
     series_link: str
     quality_link: str
+    forecast_link: str
+    forecast_data: str
     state: State
     since: str
     last_reading: str
@@ -130,6 +132,8 @@ def view(
         link=link,
         series_link=f"/api/v1/tanks/{place}/series",
         quality_link=f"/quality/{place}",
+        forecast_link=f"/forecast/{place}",
+        forecast_data=f"/api/v1/tanks/{place}/forecast",
         state=state_of(status["state"], status["severity"]),
         since=_told(since, zone, now),
         last_reading=_told(last, zone, now),
@@ -175,7 +179,7 @@ def _line(
         peak=f"{one.peak_score:.2f}",
         span=f"{first},{last}",
         look=f"{link}?{urlencode({'from': first, 'to': last})}",
-        outlook=headline(one.outlook) if one.outlook else "",
+        outlook=headline(one.outlook) if one.outlook and one.ended_at is None else "",
     )
 
 

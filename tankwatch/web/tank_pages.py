@@ -7,17 +7,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tankwatch import clock
 from tankwatch.core.actor import Role
-from tankwatch.errors import ProblemError
 from tankwatch.store.engine import reading
 from tankwatch.store.incidents import load_incidents
 from tankwatch.store.muting import load_mute
 from tankwatch.store.plant import load_channels
 from tankwatch.store.series import load_kept
 from tankwatch.store.status import load_one_status
-from tankwatch.store.tanks import find_tank
 from tankwatch.web import tank_page
 from tankwatch.web.page_access import needs
 from tankwatch.web.page_route import PageRoute, page
+from tankwatch.web.places import tank_at
 from tankwatch.web.series import load_series, span_of
 from tankwatch.web.service import Service
 
@@ -42,15 +41,7 @@ def show_tank(
     now = clock.now()
     zone = ZoneInfo(service.settings.plant.time_zone)
     with reading(service.engine) as connection:
-        tank = find_tank(connection, place)
-        if tank is None:
-            raise ProblemError(
-                404,
-                f"there is no tank {place!r}",
-                where="address",
-                remedy="look for it on the page of all tanks; names are written as readings "
-                "have them, the site before the tank",
-            )
+        tank = tank_at(connection, place)
         kept = load_kept(connection, tank.tank_id)
         span = span_of(begin, end, kept, hours=hours)
         series = load_series(

@@ -34,7 +34,7 @@ BASE = {
 ORDER: list[set[str]] = [
     {"cli", "__main__"},
     {"jobs", "web"},
-    {"ingest", "evaluate", "send"},
+    {"ingest", "evaluate", "send", "scoring"},
     {"store", "detectors", "quality", "notify"},
     {"models"},
     {"shaping"},

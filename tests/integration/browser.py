@@ -24,6 +24,17 @@ _ARGUMENTS = (
 # A busy machine is no failure: long enough for any, and over as soon as what is waited for is so.
 _PATIENCE_MS = 60_000
 
+# The colours of a canvas, without those pixels that nothing was drawn on.
+DRAWN = """canvas => {
+  const {width, height} = canvas;
+  const all = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  const colours = new Set();
+  for (let at = 0; at < all.length; at += 4) {
+    if (all[at + 3]) colours.add((all[at] << 16) | (all[at + 1] << 8) | all[at + 2]);
+  }
+  return [...colours].map(c => "#" + c.toString(16).padStart(6, "0"));
+}"""
+
 
 def executable() -> str:
     """Return the path of the system's Chromium."""

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from tankwatch.core.block import Grid
-from tankwatch.jobs.context import Context, load_block
+from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.housekeeping import housekeeping
-from tankwatch.jobs.scoring import load_plan
 from tankwatch.jobs.train import train
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.bands import Bands, delete_bands_before, load_band, store_bands
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.incidents import load_incidents
@@ -160,7 +161,9 @@ def by_one_look(context: Context, first: int, last: int) -> NDArray[np.float64]:
     plan = load_plan(context.engine, context.settings)
     assert plan.primary is not None
     grid = Grid(START_MS, last, STEP_MS // 1000)
-    block = load_block(context, list(plan.tanks.values()), plan.channels, grid)
+    block = load_block(
+        context.engine, context.settings, list(plan.tanks.values()), plan.channels, grid
+    )
     low, high = plan.primary.expected_band(block)
     return np.stack([low, high], axis=-1)[:, first:last]
 

@@ -10,22 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 from tankwatch.core.actor import Role
 from tankwatch.settings import Settings
 from tankwatch.store.engine import Engine
-from tests.integration.browser import PHONE, has_room, log_in, looking
+from tests.integration.browser import DRAWN, PHONE, has_room, log_in, looking
 from tests.integration.charted import LAST_MS, SETTINGS, SPIKE_MS, START_MS, fill
 from tests.integration.logins import add_login
 from tests.integration.web_server import served
 
 DAY_MS = 86_400_000
-# Pixels that differ from those that nothing was drawn on.
-_DRAWN = """canvas => {
-  const {width, height} = canvas;
-  const all = canvas.getContext("2d").getImageData(0, 0, width, height).data;
-  const colours = new Set();
-  for (let at = 0; at < all.length; at += 4) {
-    if (all[at + 3]) colours.add((all[at] << 16) | (all[at + 1] << 8) | all[at + 2]);
-  }
-  return [...colours].map(c => "#" + c.toString(16).padStart(6, "0"));
-}"""
 
 
 @pytest.fixture
@@ -70,7 +60,7 @@ def test_chart_draws_each_channel_and_the_score_in_the_colours_of_the_scheme(
         expect(panels).to_have_count(3)
         expect(page.locator("#still")).to_be_hidden()
         for place in range(3):
-            colours = panels.nth(place).evaluate(_DRAWN)
+            colours = panels.nth(place).evaluate(DRAWN)
             assert ("#8cc4f5" if dark else "#0b5394") in colours  # the curve
             assert ("#5c2a20" if dark else "#ffd9cf") in colours  # the flagged stretch
             # What was expected is drawn behind each channel, and not behind the score.
@@ -79,7 +69,7 @@ def test_chart_draws_each_channel_and_the_score_in_the_colours_of_the_scheme(
         page.emulate_media(color_scheme="light" if dark else "dark")
         curve = "#0b5394" if dark else "#8cc4f5"
         page.wait_for_function(
-            f"curve => ({_DRAWN})(document.querySelector('#chart canvas')).includes(curve)",
+            f"curve => ({DRAWN})(document.querySelector('#chart canvas')).includes(curve)",
             arg=curve,
         )
         assert has_room(page)

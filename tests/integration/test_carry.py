@@ -9,8 +9,9 @@ from tankwatch.jobs.carry import Memory, is_led_in, load_memories, memory_kind
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect, find_round
 from tankwatch.jobs.housekeeping import housekeeping
-from tankwatch.jobs.scoring import load_plan, lookback_steps
+from tankwatch.jobs.judging import lookback_steps
 from tankwatch.jobs.train import train
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.engine import Engine, reading, writing
 from tankwatch.store.scores import load_states, store_states
 from tests.integration.plant import (

@@ -12,7 +12,7 @@ from tankwatch.jobs.context import Context
 from tankwatch.jobs.deliver import deliver
 from tankwatch.jobs.detect import find_round
 from tankwatch.jobs.rewind import survey_site
-from tankwatch.jobs.scoring import load_plan
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.engine import Engine, reading
 from tankwatch.store.incidents import StoredIncident
 from tankwatch.store.transitions import load_transitions

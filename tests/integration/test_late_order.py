@@ -11,8 +11,8 @@ from sqlalchemy import text
 from tankwatch.detectors.fused import FusedDetector
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect
-from tankwatch.jobs.scoring import load_plan
 from tankwatch.jobs.train import train
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.engine import connect, reading
 from tankwatch.store.migrate import upgrade
 from tests.conftest import BACKENDS, PostgresServer

@@ -13,7 +13,7 @@ from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect, find_round, judge
 from tankwatch.jobs.rewind import survey_site, take_back
 from tankwatch.jobs.rounds import Round, TakenError
-from tankwatch.jobs.scoring import load_plan
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.engine import Engine, writing
 from tankwatch.store.watermarks import claim
 from tests.integration.late_plant import LEARNED, STEPS, TANKS, Values, audit, plant, send

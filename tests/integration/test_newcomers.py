@@ -11,8 +11,8 @@ from tankwatch.core.incident import Symptom
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect
 from tankwatch.jobs.evidence import load_evidence
-from tankwatch.jobs.scoring import load_plan
 from tankwatch.jobs.train import train
+from tankwatch.scoring.plan import load_plan
 from tankwatch.store.engine import Engine, reading, writing
 from tests.integration.plant import (
     at,

@@ -74,7 +74,8 @@ def test_server_keeps_what_its_document_promises(web: Served, mode: GenerationMo
 def test_document_names_every_path_and_the_token(web: Served) -> None:
     document = web.client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        *("/api/v1/readings", "/api/v1/tanks/{place}/series", "/healthz", "/readyz")
+        *("/api/v1/readings", "/healthz", "/readyz"),
+        *(f"/api/v1/tanks/{{place}}/{what}" for what in ("series", "forecast")),
     }
     post = document["paths"]["/api/v1/readings"]["post"]
     assert set(post["requestBody"]["content"]) == {

@@ -1,5 +1,6 @@
 // Charts of a tank: a panel a channel and one for the score, from /api/v1/tanks/SITE/TANK/series.
 // What is asked for is three times as wide as what is shown, so that panning need not wait.
+// What is expected next comes from .../forecast once the newest reading is in sight.
 "use strict";
 
 (() => {
@@ -26,8 +27,9 @@
   const height = root.clientWidth < 500 ? 150 : 190;
   const state = {
     from: Number(root.dataset.from), until: Number(root.dataset.until),
-    data: null, plots: [], request: null, timer: 0, requests: 0,
+    data: null, plots: [], request: null, timer: 0, requests: 0, ahead: null, aheadOf: null,
   };
+  const foresight = document.getElementById("forecast");
   const sync = uPlot.sync("tank");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const points = () => Math.min(Math.max(Math.round(root.clientWidth), 300), 1600);
@@ -35,7 +37,8 @@
   // ------------------------------------------------------------------ the span that is shown
   function bounds() {
     const data = state.data;
-    const last = data && data.last_ms !== null ? data.last_ms : state.until;
+    const newest = data && data.last_ms !== null ? data.last_ms : state.until;
+    const last = Math.max(newest, state.ahead ? state.ahead.until : newest);
     const first = data && data.first_ms !== null ? data.first_ms : state.from;
     const margin = Math.max((last - first) * 0.02, MINUTE);
     return [first - margin, last + margin];
@@ -98,6 +101,7 @@
       state.data = Object.assign(await answer.json(), { asked });
       state.requests += 1;
       draw();
+      lookAhead();
     } catch (error) {
       if (error.name !== "AbortError") said.textContent = `No data: ${error.message}`;
       return undefined;
@@ -107,6 +111,36 @@
     root.dataset.requests = state.requests;
     root.dataset.width = state.data.width_ms;
     return undefined;
+  }
+
+  // The time ahead is asked for once for each new reading, while the end of what is known is shown.
+  async function lookAhead() {
+    const last = state.data.last_ms;
+    if (!foresight || last === null || state.aheadOf === last || state.until < last - MINUTE) return;
+    const wasUnknown = state.aheadOf === null;
+    state.aheadOf = last;
+    try {
+      const answer = await fetch(foresight.dataset.forecast);
+      if (!answer.ok) throw new Error((await answer.json()).title);
+      const found = await answer.json();
+      state.ahead = found.t.length ? { ...found, until: found.t[found.t.length - 1] + found.step_ms } : null;
+      foretell(found);
+    } catch (error) {
+      state.ahead = null;
+      foretell({ channels: [], basis: `No forecast: ${error.message}` });
+    }
+    draw();
+    if (wasUnknown && state.ahead && state.until >= last - MINUTE) show(state.from, state.ahead.until);
+    root.dataset.ahead = state.ahead ? state.ahead.t.length : 0;
+  }
+
+  function foretell(found) {
+    const list = document.createElement("ul"), basis = document.createElement("p");
+    for (const one of found.channels) {
+      for (const limit of one.limits) list.append(Object.assign(document.createElement("li"), { textContent: limit.says }));
+    }
+    basis.textContent = found.basis;
+    foresight.replaceChildren(...(list.children.length ? [list] : []), basis);
   }
 
   async function news() {
@@ -124,7 +158,33 @@
     const middle = width / 2;
     const expected = one.expected_low.length ? [one.expected_low, one.expected_high] : [];
     const edges = one.low.length ? [one.low, one.high] : [];
-    return [one.t.map((t) => t + middle), ...expected, ...edges, one.mean];
+    const known = [one.t.map((t) => t + middle), ...expected, ...edges, one.mean];
+    const next = ahead(one);
+    if (!next) return known;
+    const after = next.t.map(() => null), before = one.t.map(() => null);
+    // What lies ahead begins where what is known ends.
+    const newest = one.mean.length - 1, last = known[0][newest];
+    const joins = one.mean[newest] !== null && next.t[0] - last <= 2 * state.ahead.step_ms;
+    return [
+      known[0].concat(next.t),
+      ...known.slice(1).map((column) => column.concat(after)),
+      ...[next.low, next.high, next.median].map((column) => {
+        const led = before.slice();
+        if (joins) led[newest] = one.mean[newest];
+        return led.concat(column);
+      }),
+    ];
+  }
+
+  // What is expected of a channel after its newest value; null if nothing is.
+  function ahead(one) {
+    const found = state.ahead && !one.score ? state.ahead.channels.find((each) => each.channel === one.channel) : null;
+    const newest = one.t[one.t.length - 1];
+    if (!found || newest === undefined || newest < state.data.last_ms - Math.max(state.data.width_ms, state.ahead.step_ms)) return null;
+    const begin = state.ahead.t.findIndex((t) => t > newest + state.data.width_ms / 2);
+    if (begin < 0) return null;
+    const [t, low, median, high] = [state.ahead.t, found.low, found.median, found.high].map((each) => each.slice(begin));
+    return { t, low, median, high };
   }
 
   function lines(one) {
@@ -211,7 +271,11 @@
       label, stroke, width, points: { show: false }, value: (_, value) => shown(value), auto: width === 0,
     });
     // What was expected lets a flagged stretch behind it be seen.
+    const foreseen = ahead(one) !== null;
     const pairs = [...(known ? [`${css("expected")}a6`] : []), ...(reduced ? [css("band")] : [])];
+    const bands = pairs.map((fill, place) => ({ series: [2 * place + 2, 2 * place + 1], fill }));
+    const middle = 2 * pairs.length + 1;
+    if (foreseen) bands.push({ series: [middle + 2, middle + 1], fill: css("ahead") });
     return {
       width: root.clientWidth, height, ms: 1,
       tzDate: (t) => uPlot.tzDate(new Date(t), zone),
@@ -232,8 +296,12 @@
           stroke: css("curve"), width: 1.5, points: { show: one.t.length < 60 },
           value: (_, value) => shown(value),
         },
+        ...(foreseen ? [
+          edge("ahead from"), edge("ahead to"),
+          { ...edge("ahead", css("foreseen"), 1.5), auto: true, dash: [2, 3] },
+        ] : []),
       ],
-      bands: pairs.map((fill, place) => ({ series: [2 * place + 2, 2 * place + 1], fill })),
+      bands,
       legend: { markers: { show: false } },
       hooks: {
         drawClear: [shade],
@@ -257,7 +325,7 @@
       const one = { score: true, channel: "score", unit: "", t: score.t, mean: score.high, low: [], high: [], expected_low: [], expected_high: [] };
       panels.push([one, columns(one, score.width_ms)]);
     }
-    const names = JSON.stringify(panels.map(([one]) => [one.channel, one.low.length > 0, one.expected_low.length > 0, one.t.length < 60]));
+    const names = JSON.stringify(panels.map(([one]) => [one.channel, one.low.length > 0, one.expected_low.length > 0, one.t.length < 60, ahead(one) !== null]));
     if (names === root.dataset.panels) {
       panels.forEach(([, data], place) => {
         state.plots[place].setData(data, false);

@@ -1,0 +1,1 @@
+"""The detector versions in use: how they are restored, what they are given, what they foresee."""

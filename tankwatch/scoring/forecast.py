@@ -1,0 +1,189 @@
+"""What a tank is expected to do next, and when it reaches a limit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tankwatch.core.block import Block, Grid
+from tankwatch.detectors.forecaster import ForecastingDetector
+from tankwatch.detectors.rollout import TimeToLimit, sample_paths, time_to_limit
+from tankwatch.detectors.trend import LATEST, context_steps, span_mean, trend_paths
+from tankwatch.errors import ModelError, UsageError
+from tankwatch.scoring.blocks import load_block
+from tankwatch.scoring.plan import Plan, limits_of, load_tank_plan
+from tankwatch.scoring.scorer import Scorer
+from tankwatch.settings import Settings
+from tankwatch.shaping.grid import step_floor
+from tankwatch.store.engine import Engine, reading
+from tankwatch.store.plant import Tank
+from tankwatch.store.watermarks import load_watermarks
+
+LED_IN_BY = 1500
+QUANTILES = (0.05, 0.5, 0.95)
+MOST_STEPS = 2880
+_FEWEST_STEPS = 60
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitAhead:
+    """A limit of a channel, and when it is reached.
+
+    Attributes:
+        channel, unit: whose limit.
+        side: ``low`` or ``high``.
+        limit: in the channel's unit.
+        is_passed: whether the latest reading lies beyond it already.
+        when: how many of the paths cross it, and after how many steps.
+    """
+
+    channel: str
+    unit: str
+    side: str
+    limit: float
+    is_passed: bool
+    when: TimeToLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The next steps of a tank.
+
+    Attributes:
+        model_version_id: what looked ahead.
+        channels: names along the last axis.
+        units: unit of each.
+        by_trend: for each, whether its trend was carried on, as it is beyond what is usual.
+        from_ms: beginning of the first step ahead, epoch milliseconds.
+        step_s: length of a step in seconds.
+        bands: float64 (3, steps, channels), the 5 %, 50 % and 95 % quantile of the paths.
+        limits: each engineering limit of the channels.
+    """
+
+    model_version_id: int
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    by_trend: tuple[bool, ...]
+    from_ms: int
+    step_s: int
+    bands: Doubles
+    limits: tuple[LimitAhead, ...]
+
+    @property
+    def steps(self) -> int:
+        """Return how many steps it looks ahead."""
+        return int(self.bands.shape[1])
+
+
+def usual_horizon(tank: Tank, settings: Settings) -> int:
+    """Return how many steps ahead a tank is looked at: its response time, an hour at least."""
+    own = tank.response_s
+    seconds = settings.limit_ahead.response_s if own is None else own
+    return min(max(round(seconds / settings.grid.step_s), _FEWEST_STEPS), MOST_STEPS)
+
+
+def forecast(engine: Engine, settings: Settings, tank: Tank, *, steps: int, paths: int) -> Forecast:
+    """Return what `tank` is expected to do in the next `steps`.
+
+    Where a channel is, the same two look ahead as warn of limits: the forecaster's paths within
+    what the tank usually reaches, its own trend beyond.
+
+    Args:
+        engine: where readings and versions are.
+        settings: grid, detector and limits.
+        tank: which.
+        steps: how many, up to `MOST_STEPS`.
+        paths: how many continuations are drawn.
+
+    Raises:
+        UsageError: the tank has no readings.
+        ModelError: no model with a forecaster is in use, or it does not know the tank.
+    """
+    with reading(engine) as connection:
+        plan = load_tank_plan(connection, tank, settings)
+        marks = load_watermarks(connection, [tank.tank_id])
+    if not marks:
+        message = f"tank {tank.name!r} has no readings yet: send some first"
+        raise UsageError(message)
+    scorer, detector = _forecaster(plan, tank)
+    step_s = settings.grid.step_s
+    back = max(LED_IN_BY, context_steps(steps))
+    end_ms = step_floor(marks[0].last_reading_ms, step_s) + step_s * 1000
+    grid = Grid(end_ms - back * step_s * 1000, back, step_s)
+    block = load_block(engine, settings, [tank], plan.channels, grid)
+    columns = [block.channels.index(name) for name in scorer.channels]
+    drawn = sample_paths(
+        detector,
+        block.values[0, -LED_IN_BY:][:, columns],
+        block.mask[0, -LED_IN_BY:][:, columns],
+        place=scorer.tanks.index(tank.name),
+        horizon=steps,
+        paths=paths,
+    )
+    each = [drawn[:, :, place] for place in range(len(columns))]
+    trended = [_trend(scorer, block, column, steps) for column in columns]
+    ahead = [own if own is not None else path for own, path in zip(trended, each, strict=True)]
+    return Forecast(
+        scorer.model_version_id,
+        scorer.channels,
+        tuple(plan.channels[column].unit for column in columns),
+        tuple(own is not None for own in trended),
+        grid.end_ms,
+        step_s,
+        np.stack([np.nanquantile(paths, QUANTILES, axis=0) for paths in ahead], axis=-1),
+        tuple(_limits(plan, settings, block, columns, ahead)),
+    )
+
+
+def _forecaster(plan: Plan, tank: Tank) -> tuple[Scorer, ForecastingDetector]:
+    scorer = plan.primary
+    if scorer is None or not isinstance(scorer.detector, ForecastingDetector):
+        message = "the detector in use forecasts nothing: train `fused` or `forecaster`"
+        raise ModelError(message)
+    if tank.name not in scorer.tanks:
+        message = (
+            f"the model in use does not know {tank.name!r} yet: it needs more history, then a "
+            "training"
+        )
+        raise ModelError(message)
+    return scorer, scorer.detector
+
+
+def _trend(scorer: Scorer, block: Block, column: int, steps: int) -> Doubles | None:
+    """Return where a channel's trend leads, None within what is usual or if too little is known."""
+    usual = scorer.usual_of(block.tanks, block.channels)
+    if usual is None:
+        return None
+    values, mask = block.values[0, :, column], block.mask[0, :, column]
+    level = span_mean(values[None, -LATEST:, None], mask[None, -LATEST:, None], LATEST)[0, -1, 0]
+    if not (level < usual.low[0, column] or level > usual.high[0, column]):
+        return None
+    paths = trend_paths(values.astype(np.float64), mask, horizon=steps)
+    return None if np.isnan(paths).all(axis=0).any() else paths
+
+
+def _limits(
+    plan: Plan, settings: Settings, block: Block, columns: list[int], ahead: list[Doubles]
+) -> list[LimitAhead]:
+    edges = dict(zip(("low", "high"), limits_of(plan, settings, list(plan.tanks)), strict=True))
+    found = []
+    for paths, column in zip(ahead, columns, strict=True):
+        latest = block.values[0, -1, column] if block.mask[0, -1, column] else np.nan
+        for side, edge in edges.items():
+            limit = float(edge[0, column])
+            if np.isnan(limit):
+                continue
+            above = side == "high"
+            found.append(
+                LimitAhead(
+                    plan.channels[column].name,
+                    plan.channels[column].unit,
+                    side,
+                    limit,
+                    bool(latest >= limit if above else latest <= limit),
+                    time_to_limit(paths[np.isfinite(paths).any(axis=1)], limit, above=above),
+                )
+            )
+    return found
