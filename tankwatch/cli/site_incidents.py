@@ -1,17 +1,15 @@
 """site-incidents: what many tanks of a site do together."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from tankwatch import clock
-from tankwatch.cli.common import OUTPUT, JsonFlag, opened, print_json, print_table
-from tankwatch.core.lifecycle import IncidentEvent
+from tankwatch.cli.common import OUTPUT, JsonFlag, actor, opened, print_json, print_table
 from tankwatch.errors import UsageError
+from tankwatch.store.acts import acknowledge_together
 from tankwatch.store.engine import Connection, reading, writing
-from tankwatch.store.incidents import apply_event, load_incidents
-from tankwatch.store.runs import write_audit
+from tankwatch.store.incidents import load_incidents
 from tankwatch.store.siblings import SiteIncident, load_site_incidents
 
 
@@ -41,7 +39,7 @@ def site_incidents(
             raise UsageError(message)
         if ack:
             with writing(context.engine) as connection:
-                seen = _acknowledge(connection, found[0], by=by or getpass.getuser())
+                seen = acknowledge_together(connection, found[0], by=actor(by), at=clock.now())
             if json:
                 print_json({"site_incident": number, "acknowledged": seen})
             else:
@@ -60,7 +58,7 @@ def site_incidents(
             one.site,
             one.channel,
             one.kind.value,
-            f"{len(one.incident_ids)} of {one.site_tanks}",
+            f"{one.tanks} of {one.site_tanks}",
             one.started_at,
             one.ended_at,
         )
@@ -71,24 +69,6 @@ def site_incidents(
         OUTPUT.print()
         told = ("incident", "tank", "state", "symptom", "started_at", "ended_at", "peak_score")
         print_table(told, [[row[column] for column in told] for row in members], empty="")
-
-
-def _acknowledge(connection: Connection, one: SiteIncident, *, by: str) -> list[int]:
-    """Acknowledge each member that nobody has seen yet, and return their numbers."""
-    stored = load_incidents(connection, ids=one.incident_ids)
-    unseen = sorted(s.incident_id for s in stored if s.incident.state.is_unseen)
-    now, reason = clock.now(), f"acknowledged with site incident {one.site_incident_id}"
-    for key in unseen:
-        apply_event(connection, key, IncidentEvent.ACKNOWLEDGE, at=now, actor=by, reason=reason)
-    write_audit(
-        connection,
-        at=now,
-        actor=by,
-        action="acknowledge",
-        subject=f"site incident {one.site_incident_id}",
-        detail=f"{len(unseen)} incidents",
-    )
-    return unseen
 
 
 def _members(connection: Connection, one: SiteIncident) -> list[dict[str, object]]:

@@ -177,6 +177,7 @@ def render(context: Context, mail: Mail, items: Sequence[Item]) -> EmailMessage:
             sender=settings.mail.sender,
             recipients=mail.recipients,
             time_zone=settings.plant.time_zone,
+            base_url=settings.serve.base_url,
             note=note,
         )
     assert isinstance(notice, Notice)  # noqa: S101 - there are two kinds of notices

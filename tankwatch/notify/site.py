@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import css_inline
@@ -73,6 +74,7 @@ def render_site_mail(
     sender: str,
     recipients: Sequence[str],
     time_zone: str,
+    base_url: str = "",
     note: str = "",
 ) -> EmailMessage:
     """Return the mail about a site; the same input gives the same bytes.
@@ -83,12 +85,13 @@ def render_site_mail(
         sender: address of the From header, with or without a name.
         recipients: addresses of the To header.
         time_zone: IANA zone in which times are shown.
+        base_url: address of the page, to which the mail then leads; empty if there is none.
         note: as of `render_mail`.
 
     Raises:
         UsageError: an address, the Message-ID or the zone is not usable.
     """
-    view = _view(notice, number, time_zone, note)
+    view = _view(notice, number, time_zone, base_url, note)
     folder = "site_alarm" if notice.kind.is_realarm else notice.kind.value
     html = css_inline.inline(
         fill(f"{folder}/body.html.j2", view), keep_at_rules=True, load_remote_stylesheets=False
@@ -111,7 +114,7 @@ def render_site_mail(
 
 def site_headline(notice: SiteNotice) -> str:
     """Return what the mail is about: ``9 of 40 tanks: pressure below expected``."""
-    what = f"{wording.channel_label(notice.channel)} {KIND_WORDS[notice.what]}"
+    what = together(notice.channel, notice.what)
     if notice.kind is MessageKind.SITE_ALL_CLEAR:
         return f"{_count(notice)} tanks back to normal: {what}"
     over = " (over)" if notice.ended_at is not None else ""
@@ -124,7 +127,7 @@ def site_sentence(notice: SiteNotice, zone: ZoneInfo) -> str:
     """Return one sentence: what the tanks did, within what time, and why it is one incident."""
     site, day = wording.clean_name(notice.site), notice.ended_at or notice.queued_at
     began = wording.clock_time(notice.started_at, zone, day_of=day)
-    what = f"{wording.channel_label(notice.channel)} {KIND_WORDS[notice.what]}"
+    what = together(notice.channel, notice.what)
     if notice.kind is MessageKind.SITE_ALL_CLEAR:
         ended = wording.clock_time(day, zone, day_of=day)
         lasted = human_duration((day - notice.started_at).total_seconds())
@@ -141,9 +144,19 @@ def site_sentence(notice: SiteNotice, zone: ZoneInfo) -> str:
     )
 
 
-def _view(notice: SiteNotice, number: int, time_zone: str, note: str) -> SiteView:
+def site_checks(what: Kind) -> tuple[str, ...]:
+    """Return what to look at first when a whole site does something at once."""
+    return _CHECKS.get(what, _WEATHER)
+
+
+def together(channel: str, what: Kind) -> str:
+    """Return ``temperature below expected``."""
+    return f"{wording.channel_label(channel)} {KIND_WORDS[what]}"
+
+
+def _view(notice: SiteNotice, number: int, time_zone: str, base_url: str, note: str) -> SiteView:
     zone = wording.zone_of(time_zone)
-    is_alarm = notice.kind.is_trouble
+    is_alarm, uid = notice.kind.is_trouble, wording.clean_name(notice.uid)
     began = wording.clock_time(notice.started_at, zone, day_of=notice.queued_at)
     since = f" since {began}" if notice.kind.is_realarm else ""
     ordered = sorted(notice.members, key=lambda one: (-one.peak_score, one.tank, one.uid))
@@ -152,12 +165,12 @@ def _view(notice: SiteNotice, number: int, time_zone: str, note: str) -> SiteVie
         site=wording.clean_name(notice.site),
         sentence=site_sentence(notice, zone),
         note=note,
-        checks=_CHECKS.get(notice.what, _WEATHER) if is_alarm else (),
+        checks=site_checks(notice.what) if is_alarm else (),
         tanks=tuple(_line(one, notice, zone) for one in ordered[:MOST_TANKS]),
         more=max(len(ordered) - MOST_TANKS, 0),
         number=number,
-        link="",
-        uid=wording.clean_name(notice.uid),
+        link=f"{base_url.rstrip('/')}/site-incidents/{quote(uid, safe='')}" if base_url else "",
+        uid=uid,
         time_zone=time_zone,
     )
 

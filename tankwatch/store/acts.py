@@ -8,9 +8,10 @@ from tankwatch.core.actor import Actor
 from tankwatch.core.incident import IncidentState
 from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.errors import UsageError
-from tankwatch.store.incidents import apply_event
+from tankwatch.store.incidents import apply_event, load_incidents
 from tankwatch.store.operators import NOT_A_FAULT, REAL_FAULT, store_label
 from tankwatch.store.runs import write_audit
+from tankwatch.store.siblings import SiteIncident
 
 
 def acknowledge(
@@ -25,6 +26,25 @@ def acknowledge(
         at=at,
         reason=reason or "acknowledged",
     )
+
+
+def acknowledge_together(
+    connection: Connection, one: SiteIncident, *, by: Actor, at: datetime, reason: str = ""
+) -> list[int]:
+    """Note that somebody has seen what many tanks of a site do together.
+
+    Returns:
+        numbers of the incidents that nobody had seen before, each acknowledged now.
+    """
+    stored = load_incidents(connection, ids=one.incident_ids)
+    unseen = sorted(s.incident_id for s in stored if s.incident.state.is_unseen)
+    why = reason or f"acknowledged with site incident {one.site_incident_id}"
+    for key in unseen:
+        acknowledge(connection, key, by=by, at=at, reason=why)
+    subject, detail = f"site incident {one.site_incident_id}", f"{len(unseen)} incidents"
+    detail = f"{detail}: {reason}" if reason else detail
+    audit(connection, by, action="acknowledge", subject=subject, at=at, detail=detail)
+    return unseen
 
 
 def close(

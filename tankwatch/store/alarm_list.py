@@ -41,15 +41,14 @@ class Wanted:
 
 def load_alarms(connection: Connection, wanted: Wanted, *, limit: int) -> list[StoredIncident]:
     """Return incidents: those nobody has seen first, then the gravest, then the newest."""
-    chosen = _chosen(select(IncidentRow.incident_id), wanted).order_by(
-        case(_BY_STATE, value=IncidentRow.state),
-        case(_BY_SEVERITY, value=IncidentRow.severity),
-        IncidentRow.raised_at.desc(),
-        IncidentRow.incident_id.desc(),
-    )
-    ids = list(connection.execute(chosen.limit(limit)).scalars())
-    found = {stored.incident_id: stored for stored in load_incidents(connection, ids=ids)}
-    return [found[key] for key in ids]
+    chosen = _chosen(select(IncidentRow.incident_id), wanted)
+    return _in_order(connection, chosen.limit(limit))
+
+
+def sorted_alarms(connection: Connection, incident_ids: Sequence[int]) -> list[StoredIncident]:
+    """Return incidents in the order of the alarm list."""
+    query = select(IncidentRow.incident_id)
+    return _in_order(connection, query.where(IncidentRow.incident_id.in_(incident_ids)))
 
 
 def count_alarms(connection: Connection, wanted: Wanted) -> int:
@@ -107,6 +106,18 @@ def load_marker(connection: Connection) -> tuple[int, ...]:
     newest = (func.max(TransitionRow.transition_id), func.max(AuditRow.audit_id))
     queries = [select(func.coalesce(number, 0)).scalar_subquery() for number in newest]
     return tuple(connection.execute(select(*queries)).one())
+
+
+def _in_order(connection: Connection, query: Select[Any]) -> list[StoredIncident]:
+    ordered = query.order_by(
+        case(_BY_STATE, value=IncidentRow.state),
+        case(_BY_SEVERITY, value=IncidentRow.severity),
+        IncidentRow.raised_at.desc(),
+        IncidentRow.incident_id.desc(),
+    )
+    ids = list(connection.execute(ordered).scalars())
+    found = {stored.incident_id: stored for stored in load_incidents(connection, ids=ids)}
+    return [found[key] for key in ids]
 
 
 def _chosen(query: Select[Any], wanted: Wanted) -> Select[Any]:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tankwatch.core.incident import IncidentState, Symptom
+from tankwatch.core.incident import UNSEEN, IncidentState, Symptom
 from tankwatch.core.siblings import Kind, Raised
 from tankwatch.core.times import to_ms
 from tankwatch.store.base import Base, RowId, UtcTime
@@ -55,7 +55,10 @@ class SiteMemberRow(Base):
 
 @dataclass(frozen=True, slots=True)
 class SiteIncident:
-    """An incident of a site as the rest of the program knows it, with those that belong to it."""
+    """An incident of a site as the rest of the program knows it, with those that belong to it.
+
+    `site_tanks` are the tanks of the site, `tanks` those of its incidents.
+    """
 
     site_incident_id: int
     uid: str
@@ -66,6 +69,7 @@ class SiteIncident:
     raised_at: datetime
     ended_at: datetime | None
     site_tanks: int
+    tanks: int
     incident_ids: tuple[int, ...]
 
 
@@ -200,9 +204,43 @@ def load_site_incidents(
     return [_stored(connection, row) for row in connection.execute(query).all()]
 
 
+def find_site_incident(connection: Connection, uid: str) -> SiteIncident | None:
+    """Return the incident of a site by its stable name, None if there is none."""
+    if not uid.isprintable():  # PostgreSQL takes no NUL
+        return None
+    query = select(SiteIncidentRow.site_incident_id).where(SiteIncidentRow.uid == uid)
+    key = connection.execute(query).scalar_one_or_none()
+    return None if key is None else load_site_incidents(connection, ids=[key])[0]
+
+
+def load_site_alarms(connection: Connection) -> list[tuple[SiteIncident, int]]:
+    """Return the incidents of sites that go on or that somebody has yet to see, newest first.
+
+    Each comes with the number of its incidents that nobody has acknowledged.
+    """
+    unseen = IncidentRow.state.in_([state.value for state in UNSEEN])
+    counted = (
+        select(SiteMemberRow.site_incident_id, func.count())
+        .join(IncidentRow, IncidentRow.incident_id == SiteMemberRow.incident_id)
+        .where(unseen)
+        .group_by(SiteMemberRow.site_incident_id)
+    )
+    left = {key: int(count) for key, count in connection.execute(counted)}
+    going_on = select(SiteIncidentRow.site_incident_id).where(SiteIncidentRow.ended_at.is_(None))
+    ids = {*left, *connection.execute(going_on).scalars()}
+    found = load_site_incidents(connection, ids=sorted(ids))
+    return [(one, left.get(one.site_incident_id, 0)) for one in found]
+
+
 def _stored(connection: Connection, row: Any) -> SiteIncident:
     mine = SiteMemberRow.site_incident_id == row.site_incident_id
-    members = select(SiteMemberRow.incident_id).where(mine).order_by(SiteMemberRow.incident_id)
+    members = (
+        select(SiteMemberRow.incident_id, IncidentRow.tank_id)
+        .join(IncidentRow, IncidentRow.incident_id == SiteMemberRow.incident_id)
+        .where(mine)
+        .order_by(SiteMemberRow.incident_id)
+    )
+    belong = connection.execute(members).all()
     tanks = select(func.count()).select_from(TankRow).where(TankRow.site_id == row.site_id)
     return SiteIncident(
         site_incident_id=row.site_incident_id,
@@ -214,5 +252,6 @@ def _stored(connection: Connection, row: Any) -> SiteIncident:
         raised_at=row.raised_at,
         ended_at=row.ended_at,
         site_tanks=connection.execute(tanks).scalar_one(),
-        incident_ids=tuple(connection.execute(members).scalars()),
+        tanks=len({tank for _, tank in belong}),
+        incident_ids=tuple(key for key, _ in belong),
     )

@@ -44,8 +44,8 @@ def acknowledge(request: Request, uid: str, by: _By, form: _Form) -> Response:
     def done(connection: Connection, stored: StoredIncident) -> None:
         if not stored.incident.state.is_unseen:
             who = f" by {stored.acknowledged_by}" if stored.acknowledged_by else ""
-            raise _late(f"it is {stored.incident.state.value.replace('_', ' ')} already{who}")
-        reason = _line(form, "reason")
+            raise late(f"it is {stored.incident.state.value.replace('_', ' ')} already{who}")
+        reason = one_line(form, "reason")
         acts.acknowledge(connection, stored.incident_id, by=by.actor, at=clock.now(), reason=reason)
 
     return _acted(request, uid, form, done)
@@ -56,7 +56,7 @@ def reset(request: Request, uid: str, by: _By, form: _Form) -> Response:
     """Let go of an incident that is over and latched."""
 
     def done(connection: Connection, stored: StoredIncident) -> None:
-        reason = _line(form, "reason")
+        reason = one_line(form, "reason")
         acts.reset(connection, stored.incident_id, by=by.actor, at=clock.now(), reason=reason)
 
     return _acted(request, uid, form, done)
@@ -76,7 +76,7 @@ def close(request: Request, uid: str, by: _By, form: _Form) -> Response:
 @router.post("/incidents/{uid}/label")
 def label(request: Request, uid: str, by: _By, form: _Form) -> Response:
     """Store what an operator says an incident was."""
-    verdict, cause = form.get("verdict", ""), _line(form, "cause")
+    verdict, cause = form.get("verdict", ""), one_line(form, "cause")
     if verdict not in VERDICT_WORDS:
         raise _lacking("verdict", "say whether it was a fault or not")
 
@@ -133,18 +133,18 @@ def _acted(
         try:
             done(connection, stored)
         except UsageError as error:
-            raise _late(str(error)) from error
+            raise late(str(error)) from error
     back = own_address(form.get("back", ""), otherwise=f"/incidents/{stored.incident.uid}")
     return RedirectResponse(back, status_code=303)
 
 
-def _line(form: Mapping[str, str], name: str) -> str:
+def one_line(form: Mapping[str, str], name: str) -> str:
     """Return a field as one line of bounded length."""
     return " ".join(form.get(name, "").split())[:_LONGEST]
 
 
 def _needed(form: Mapping[str, str], name: str, what: str) -> str:
-    text = _line(form, name)
+    text = one_line(form, name)
     if not text:
         raise _lacking(name, what)
     return text
@@ -154,7 +154,8 @@ def _lacking(name: str, what: str) -> ProblemError:
     return ProblemError(422, what, where=f"field {name}", remedy="fill the form in, and send it")
 
 
-def _late(what: str) -> ProblemError:
+def late(what: str) -> ProblemError:
+    """Return the refusal of what cannot be done any more."""
     return ProblemError(
         409, what, where="incident", remedy="load the page again: somebody else may have acted"
     )

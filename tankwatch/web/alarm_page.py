@@ -18,8 +18,10 @@ from tankwatch.core.muting import Mute, MuteReason
 from tankwatch.core.times import human_duration
 from tankwatch.notify import wording
 from tankwatch.notify.sentences import headline
+from tankwatch.notify.site import together as what_together
 from tankwatch.store.alarm_list import Wanted
 from tankwatch.store.incidents import StoredIncident
+from tankwatch.store.siblings import SiteIncident
 
 # Word and shape say it; a colour only repeats them.
 STATE_WORDS = {
@@ -76,7 +78,8 @@ STATES = {
 class AlarmLine:
     """An incident as a row shows it.
 
-    `mute` says why its mail is kept away, empty if it is not; `verdict` what operators said it was.
+    `mute` says why its mail is kept away, empty if it is not; `verdict` what operators said it was;
+    `together` is the name of its site's incident, if it belongs to one.
     """
 
     uid: str
@@ -95,15 +98,34 @@ class AlarmLine:
     by: str
     mute: str
     verdict: str
+    together: str
     is_past: bool
     may_acknowledge: bool
     may_reset: bool
 
 
 @dataclass(frozen=True, slots=True)
+class SiteLine:
+    """An incident of a site as the alarm list has it above its rows.
+
+    `told` says how many of its incidents nobody has seen, which are `unseen`.
+    """
+
+    uid: str
+    site: str
+    what: str
+    since: str
+    ago: str
+    told: str
+    unseen: int
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmsView:
     """The alarm list, and what it was asked for; `here` is its address."""
 
+    together: tuple[SiteLine, ...]
     lines: tuple[AlarmLine, ...]
     total: int
     shown: Shown
@@ -136,16 +158,18 @@ def lines(
     found: Sequence[StoredIncident],
     verdicts: Mapping[int, str],
     mutes: Mapping[int, str],
+    together: Mapping[int, str],
     *,
     time_zone: str,
     now: datetime,
 ) -> tuple[AlarmLine, ...]:
-    """Return the rows of incidents at `now`; `verdicts` and `mutes` are by incident."""
+    """Return the rows of incidents at `now`; verdicts, mutes and sites' incidents are by theirs."""
     return tuple(
         line(
             stored,
             verdict=verdicts.get(stored.incident_id, ""),
             mute=mutes.get(stored.incident_id, ""),
+            together=together.get(stored.incident_id, ""),
             time_zone=time_zone,
             now=now,
         )
@@ -154,7 +178,13 @@ def lines(
 
 
 def line(
-    stored: StoredIncident, *, verdict: str, mute: str, time_zone: str, now: datetime
+    stored: StoredIncident,
+    *,
+    verdict: str,
+    mute: str,
+    together: str,
+    time_zone: str,
+    now: datetime,
 ) -> AlarmLine:
     """Return the row of an incident at `now`."""
     incident, zone = stored.incident, wording.zone_of(time_zone)
@@ -178,9 +208,26 @@ def line(
         by="" if incident.state.is_unseen else stored.acknowledged_by or "",
         mute=mute,
         verdict=VERDICT_WORDS.get(verdict, verdict),
+        together=together,
         is_past=incident.historical,
         may_acknowledge=incident.state.is_unseen,
         may_reset=incident.state.is_latched,
+    )
+
+
+def site_line(one: SiteIncident, *, unseen: int, time_zone: str, now: datetime) -> SiteLine:
+    """Return an incident of a site in a line at `now`; `unseen` of its own nobody has seen."""
+    total = len(one.incident_ids)
+    passed = max(0.0, (now - one.started_at).total_seconds())
+    return SiteLine(
+        uid=one.uid,
+        site=one.site,
+        what=f"{one.tanks} of {one.site_tanks} tanks: {what_together(one.channel, one.kind)}",
+        since=wording.date_time(one.started_at, wording.zone_of(time_zone)),
+        ago=f"{human_duration(passed)} ago",
+        told=f"{unseen} of {total} unacknowledged" if unseen else "all acknowledged",
+        unseen=unseen,
+        is_over=one.ended_at is not None,
     )
 
 

@@ -1,5 +1,7 @@
 """The alarm list, and an incident's page with its evidence."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -18,9 +20,14 @@ from tankwatch.store.alarm_list import (
 from tankwatch.store.engine import Connection, reading
 from tankwatch.store.incidents import StoredIncident
 from tankwatch.store.muting import load_mute, load_muting
+from tankwatch.store.siblings import (
+    load_memberships,
+    load_site_alarms,
+    load_site_incidents,
+)
 from tankwatch.store.transitions import load_transitions
 from tankwatch.web import alarm_page, incident_page
-from tankwatch.web.alarm_page import AlarmsView, Shown
+from tankwatch.web.alarm_page import AlarmLine, AlarmsView, Shown
 from tankwatch.web.evidence import load_evidence
 from tankwatch.web.page_access import needs
 from tankwatch.web.page_route import PageRoute, page
@@ -30,6 +37,8 @@ router = APIRouter(
     route_class=PageRoute, dependencies=[Depends(needs(Role.VIEWER))], include_in_schema=False
 )
 MOST = 200
+# In which lists an incident of a site stands above the rows.
+_OPEN, _UNSEEN = (Shown.OPEN,), (Shown.OPEN, Shown.UNACKNOWLEDGED)
 _Text = Annotated[str, Query(max_length=200)]
 
 
@@ -43,22 +52,21 @@ def show_alarms(
     """Show incidents by what they ask of an operator, those nobody has seen first."""
     service: Service = request.app.state.service
     chosen, now = shown or Shown.OPEN, clock.now()
+    zone = service.settings.plant.time_zone
     asked = alarm_page.wanted(chosen, site, severity)
     with reading(service.engine) as connection:
         found = load_alarms(connection, asked, limit=MOST)
         total = count_alarms(connection, asked)
-        verdicts = load_verdicts(connection, [stored.incident_id for stored in found])
+        lines = lines_of(connection, found, time_zone=zone, now=now)
         sites = load_sites(connection)
-        muting = load_muting(connection, now)
-    zone = service.settings.plant.time_zone
-    mutes = {
-        stored.incident_id: alarm_page.mute_words(
-            muting.of(stored.tank_id, stored.incident_id), time_zone=zone
-        )
-        for stored in found
-    }
+        together = load_site_alarms(connection)
     view = AlarmsView(
-        lines=alarm_page.lines(found, verdicts, mutes, time_zone=zone, now=now),
+        together=tuple(
+            alarm_page.site_line(one, unseen=unseen, time_zone=zone, now=now)
+            for one, unseen in together
+            if site in {"", one.site} and chosen in (_UNSEEN if unseen else _OPEN)
+        ),
+        lines=lines,
         total=total,
         shown=chosen,
         site=site,
@@ -82,11 +90,13 @@ def show_incident(request: Request, uid: str) -> Response:
         history = load_transitions(connection, stored.incident_id)
         audit = load_audit(connection, stored.incident_id, stored.incident.tank)
         mute = load_mute(connection, stored.tank_id, stored.incident_id, now)
+        together = _together(connection, [stored.incident_id])
     zone = service.settings.plant.time_zone
     row = alarm_page.line(
         stored,
         verdict=verdicts.get(stored.incident_id, ""),
         mute=alarm_page.mute_words(mute, time_zone=zone),
+        together=together.get(stored.incident_id, ""),
         time_zone=zone,
         now=now,
     )
@@ -116,6 +126,30 @@ def show_picture(request: Request, uid: str) -> Response:
         drawn = plot_incident(stored.incident, evidence, service.settings.plant.time_zone)
     headers = {"Cache-Control": "private, max-age=60"}
     return Response(drawn, media_type="image/png", headers=headers)
+
+
+def lines_of(
+    connection: Connection, found: Sequence[StoredIncident], *, time_zone: str, now: datetime
+) -> tuple[AlarmLine, ...]:
+    """Return the rows of incidents at `now`, with what is known of each besides."""
+    ids = [stored.incident_id for stored in found]
+    muting = load_muting(connection, now)
+    mutes = {
+        stored.incident_id: alarm_page.mute_words(
+            muting.of(stored.tank_id, stored.incident_id), time_zone=time_zone
+        )
+        for stored in found
+    }
+    verdicts, together = load_verdicts(connection, ids), _together(connection, ids)
+    return alarm_page.lines(found, verdicts, mutes, together, time_zone=time_zone, now=now)
+
+
+def _together(connection: Connection, incident_ids: Sequence[int]) -> dict[int, str]:
+    """Return the name of its site's incident for each incident that belongs to one."""
+    member_of = load_memberships(connection, incident_ids)
+    found = load_site_incidents(connection, ids=sorted(set(member_of.values())))
+    names = {one.site_incident_id: one.uid for one in found}
+    return {key: names[site_key] for key, site_key in member_of.items()}
 
 
 def need_incident(connection: Connection, uid: str) -> StoredIncident:

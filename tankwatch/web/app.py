@@ -24,6 +24,7 @@ from tankwatch.web import (
     readings,
     scrape,
     series,
+    site_incidents,
     tank_pages,
 )
 from tankwatch.web.guard import Guarded
@@ -65,6 +66,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(model_pages.router)
     app.include_router(alarms.router)
     app.include_router(acts.router)
+    app.include_router(site_incidents.router)
     app.include_router(events.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(packages=[("tankwatch.web", "static")]))

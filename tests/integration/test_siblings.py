@@ -81,7 +81,7 @@ def site_incidents(engine: Engine) -> list[SiteIncident]:
 def test_a_front_is_one_mail_with_a_table_and_one_all_clear(
     engine: Engine, values: NDArray[np.float64], tmp_path: Path
 ) -> None:
-    context = learned(engine, values, tmp_path)
+    context = learned(engine, values, tmp_path, serve={"base_url": "https://tanks.example/"})
     watch(context, values)
     (front,) = site_incidents(engine)
     assert (front.site, front.kind, front.channel) == ("north", Kind.BELOW, "temperature")
@@ -97,6 +97,7 @@ def test_a_front_is_one_mail_with_a_table_and_one_all_clear(
     assert subjects[1].startswith("All clear 7 tanks back to normal: temperature below expected")
     body = mails(tmp_path)[0][1]
     assert "TK-1: temperature below expected" in " ".join(body.split())
+    assert f"https://tanks.example/site-incidents/{front.uid}" in body.split()
     with reading(engine) as connection:
         own = [m for m in load_messages(connection) if m.kind is MessageKind.ALARM]
     assert {(m.state, m.reason) for m in own} == {(MessageState.HELD, "hold_grouped")}
