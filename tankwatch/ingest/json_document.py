@@ -11,6 +11,7 @@ from tankwatch.ingest.assemble import judge_rows
 from tankwatch.ingest.chunk import Chunk, RawRows, broken_row
 from tankwatch.ingest.headers import find_layout, layout_notes
 from tankwatch.ingest.json_lines import typed_column
+from tankwatch.ingest.json_text import parse_json
 from tankwatch.ingest.options import FileOptions
 
 _MOST_NAMES = 1000
@@ -56,7 +57,7 @@ def _values(records: list[dict[str, Any]], name: str) -> list[Any]:
 
 def _load(text: bytes, name: str) -> Any:
     try:
-        found = json.loads(text)
+        found = parse_json(text)
         if rb"\u" in text and rb"\ud" in text.lower():
             json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:

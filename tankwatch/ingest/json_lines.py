@@ -14,6 +14,7 @@ from tankwatch.ingest.assemble import judge_rows
 from tankwatch.ingest.bytes_in import ByteSource
 from tankwatch.ingest.chunk import Chunk, RawRows, broken_row
 from tankwatch.ingest.headers import Layout, find_layout, layout_notes
+from tankwatch.ingest.json_text import parse_json
 from tankwatch.ingest.options import FileOptions
 from tankwatch.ingest.text import TextBlock, text_blocks
 
@@ -93,7 +94,7 @@ def _parse_block(
 
 
 def _parse_line(text: str) -> dict[str, Any]:
-    record = json.loads(text)
+    record = parse_json(text)
     if not isinstance(record, dict):
         message = f"it is a {type(record).__name__}"
         raise ValueError(message)

@@ -68,6 +68,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "starlette": ("tankwatch/web/",),
     "uvicorn": ("tankwatch/web/",),
     "prometheus_client": ("tankwatch/web/",),
+    "orjson": ("tankwatch/ingest/json_text.py",),
     "apprise": ("tankwatch/notify/push.py",),
     "aiomqtt": ("tankwatch/ingest/mqtt/",),
     "paho": ("tankwatch/ingest/mqtt/",),

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from tankwatch.core.readings import RejectReason
 from tankwatch.errors import SettingsError
+from tankwatch.ingest.json_text import parse_json
 from tankwatch.ingest.mqtt.client import Arrival
 from tankwatch.ingest.mqtt.topics import Template, Topics
 from tankwatch.ingest.rows import Rows
@@ -224,7 +225,7 @@ def parse(payload: bytes) -> Any:
     Raises:
         ValueError: it is none, or holds text that cannot be stored.
     """
-    document = json.loads(payload)
+    document = parse_json(payload)
     if b"\\u" in payload:
         json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
     return document
