@@ -52,14 +52,18 @@ def _listen(kind: str, name: str, *, seconds: float, check: bool, json: bool) ->
             else:
                 OUTPUT.print("\n".join(line.replace("[", "\\[") for line in found))
             return
-        _stop_on_signals(context.stop)
+        asked = _stop_on_signals(context.stop)
+        timer = threading.Timer(seconds, context.stop.set)
+        timer.daemon = True  # Ctrl-C does not wait for it
         if seconds:
-            threading.Timer(seconds, context.stop.set).start()
+            timer.start()
         ERRORS.print(f"listening to {live.name}; end with Ctrl-C")
         with recorded(context, live.name) as facts:
             asyncio.run(listen(context, live))
             told = summary(live.listener.tally)
             facts.rows, facts.detail = told["stored"], live.listener.tally.trouble
+            if not asked.is_set():
+                context.stop.clear()  # its time was up: the run is done, not interrupted
     if json:
         print_json(told)
         return
@@ -83,9 +87,14 @@ def _choose(context: Context, kind: str, name: str) -> str:
     return name
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+def _stop_on_signals(stop: threading.Event) -> threading.Event:
+    """Set `stop` on a signal, and the event that is returned too."""
+    asked = threading.Event()
+
     def set_stop(_signal: int, _frame: FrameType | None) -> None:
+        asked.set()
         stop.set()
 
     signal.signal(signal.SIGTERM, set_stop)
     signal.signal(signal.SIGINT, set_stop)
+    return asked
