@@ -53,7 +53,7 @@ class Forecast:
 
     Attributes:
         model_version_id: what looked ahead.
-        channels: names along the last axis.
+        channels: names along the last axis, of those that have been read lately.
         units: unit of each.
         by_trend: for each, whether its trend was carried on, as it is beyond what is usual.
         from_ms: beginning of the first step ahead, epoch milliseconds.
@@ -99,7 +99,8 @@ def forecast(engine: Engine, settings: Settings, tank: Tank, *, steps: int, path
 
     Raises:
         UsageError: the tank has no readings.
-        ModelError: no model with a forecaster is in use, or it does not know the tank.
+        ModelError: no model with a forecaster is in use, it does not know the tank, or none of
+            its channels has been read lately.
     """
     with reading(engine) as connection:
         plan = load_tank_plan(connection, tank, settings)
@@ -122,12 +123,20 @@ def forecast(engine: Engine, settings: Settings, tank: Tank, *, steps: int, path
         horizon=steps,
         paths=paths,
     )
-    each = [drawn[:, :, place] for place in range(len(columns))]
+    # Of a channel that has gone silent the network would only make something up.
+    recent = block.mask[0, -max(settings.detect.stale_s // step_s, 1) :]
+    lately = np.asarray(recent.any(axis=0))
+    told = [(place, column) for place, column in enumerate(columns) if lately[column]]
+    columns = [column for _, column in told]
+    each = [drawn[:, :, place] for place, _ in told]
+    if not each:
+        message = f"no channel that the model in use knows of {tank.name!r} has been read lately"
+        raise ModelError(message)
     trended = [_trend(scorer, block, column, steps) for column in columns]
     ahead = [own if own is not None else path for own, path in zip(trended, each, strict=True)]
     return Forecast(
         scorer.model_version_id,
-        scorer.channels,
+        tuple(plan.channels[column].name for column in columns),
         tuple(plan.channels[column].unit for column in columns),
         tuple(own is not None for own in trended),
         grid.end_ms,

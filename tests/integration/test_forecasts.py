@@ -179,6 +179,17 @@ def test_without_a_forecaster_in_use_it_is_refused_with_the_remedy(
         forecast(engine, context.settings, unknown, steps=5, paths=20)
 
 
+def test_channel_that_is_silent_is_not_made_up(context: Context, web: Served) -> None:
+    values = quiet_values(TANKS, STEPS + 400)
+    values[4, STEPS:, 1] = np.nan
+    store(context.engine, values, slice(STEPS, STEPS + 400), tanks=[4])
+    told = ask(web, "TK-5")
+    assert [one["channel"] for one in told["channels"]] == ["pressure"]
+    assert len(told["channels"][0]["median"]) == 60
+    page = check(web.client.get(f"/forecast/{SITE}/TK-5").text)
+    assert [str(one["class"]) for one in page.all("path")].count("ahead") == 1
+
+
 def test_page_is_read_without_scripts(web: Served) -> None:
     tank = check(web.client.get(f"/tanks/{SITE}/TK-2").text)
     links = [str(one.get("href")) for one in tank.all("a")]
