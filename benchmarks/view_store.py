@@ -194,8 +194,9 @@ def _plant(backend: str, tanks: int) -> Iterator[str]:
         "SELECT outbox_id, sent_at, 'sent', '' FROM outbox"
     )
     yield (
-        "INSERT INTO site_incident (uid, site_id, kind, channel_id, started_at, raised_at) "
-        f"SELECT 's' || i, 1 + i % {SITES}, 'together', 1, {moment(raised)}, {moment(raised)} "
+        "INSERT INTO site_incident (uid, site_id, kind, channel_id, started_at, raised_at, "
+        f"ended_at) SELECT 's' || i, 1 + i % {SITES}, 'above', 1, {moment(raised)}, "
+        f"{moment(raised)}, CASE WHEN i < 195 THEN {moment(f'{raised} + 3600000')} END "
         f"FROM {from_('i', 200)}"
     )
     yield (

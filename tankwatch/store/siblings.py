@@ -213,8 +213,8 @@ def find_site_incident(connection: Connection, uid: str) -> SiteIncident | None:
     return None if key is None else load_site_incidents(connection, ids=[key])[0]
 
 
-def load_site_alarms(connection: Connection) -> list[tuple[SiteIncident, int]]:
-    """Return the incidents of sites that go on or that somebody has yet to see, newest first.
+def load_site_alarms(connection: Connection, *, limit: int = 20) -> list[tuple[SiteIncident, int]]:
+    """Return the newest incidents of sites that go on or that somebody has yet to see.
 
     Each comes with the number of its incidents that nobody has acknowledged.
     """
@@ -227,8 +227,8 @@ def load_site_alarms(connection: Connection) -> list[tuple[SiteIncident, int]]:
     )
     left = {key: int(count) for key, count in connection.execute(counted)}
     going_on = select(SiteIncidentRow.site_incident_id).where(SiteIncidentRow.ended_at.is_(None))
-    ids = {*left, *connection.execute(going_on).scalars()}
-    found = load_site_incidents(connection, ids=sorted(ids))
+    ids = sorted({*left, *connection.execute(going_on).scalars()})
+    found = load_site_incidents(connection, ids=ids[-limit:])
     return [(one, left.get(one.site_incident_id, 0)) for one in found]
 
 
