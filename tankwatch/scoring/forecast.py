@@ -123,10 +123,10 @@ def forecast(engine: Engine, settings: Settings, tank: Tank, *, steps: int, path
         horizon=steps,
         paths=paths,
     )
-    # Of a channel that has gone silent the network would only make something up.
+    # Of a channel that is silent, or was in training, the network would only make something up.
     recent = block.mask[0, -max(settings.detect.stale_s // step_s, 1) :]
-    lately = np.asarray(recent.any(axis=0))
-    told = [(place, column) for place, column in enumerate(columns) if lately[column]]
+    known = np.any(recent[:, columns], axis=0) & np.isfinite(drawn).all(axis=(0, 1))
+    told = [(place, column) for place, column in enumerate(columns) if known[place]]
     columns = [column for _, column in told]
     each = [drawn[:, :, place] for place, _ in told]
     if not each:
