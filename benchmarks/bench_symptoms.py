@@ -25,10 +25,10 @@ from tankwatch.ingest.accept import accept_file, file_options, intake_of
 from tankwatch.jobs.backtest import scratch_store
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.detect import detect
-from tankwatch.jobs.sensors import SENSOR_CONTEXT, judge_sensors
 from tankwatch.jobs.train import train
 from tankwatch.quality.norms import learn_norms
 from tankwatch.quality.rules import ChannelRule
+from tankwatch.scoring.sensors import SENSOR_CONTEXT, judge_sensors
 from tankwatch.settings import Settings
 from tankwatch.shaping.grid import hold_last
 from tankwatch.simulate import FarmSpec, simulate_farm, write_farm

@@ -9,7 +9,7 @@ class LimitAhead(Section):
     response_s: float = setting(
         1800.0,
         "Time in which somebody can act; `tankwatch response` sets it for one tank; 0 switches "
-        "off; at most 240 steps are looked ahead.",
+        "off; warnings look at most 240 steps ahead.",
         unit="s",
         ge=0,
         le=86_400,

@@ -167,10 +167,11 @@ def sample_folder() -> Path:
 def replay(context: Context, live: Path, inbox: Path) -> None:
     """Drop an hour of readings at a time into the drop folder, and do what the daemon does."""
     frame = pd.read_csv(live)
-    hours = pd.to_datetime(frame["timestamp"], utc=True).dt.floor("h")
+    times = pd.to_datetime(frame["timestamp"], utc=True)
+    first = datetime.fromtimestamp(times.min().timestamp(), UTC)
     inbox.mkdir(exist_ok=True)
-    for hour, part in frame.groupby(hours):
-        now = datetime.fromtimestamp(pd.Timestamp(str(hour)).timestamp(), UTC) + HOUR
+    for hours, part in frame.groupby((times - first) // HOUR):
+        now = first + (int(str(hours)) + 1) * HOUR
         part.to_csv(inbox / f"{now:%Y%m%dT%H%M}.csv", index=False)
         # The drop folder asks the file system when a file was written: that is the real present.
         watch(context, now=clock.now())

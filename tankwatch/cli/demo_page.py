@@ -25,9 +25,9 @@ _HOUR = timedelta(hours=1)
 
 
 def move_sample(sample: Path, folder: Path, *, now: datetime) -> Path:
-    """Return a copy of the sample data, moved in time so that it ends with the last full hour."""
+    """Return a copy of the sample data, moved in time so that it ends with the last full minute."""
     last = pd.read_csv(sample / "live.csv.gz", usecols=["timestamp"])["timestamp"].max()
-    end = now.replace(minute=0, second=0, microsecond=0)
+    end = now.replace(second=0, microsecond=0)
     by = end - (parse_time(str(last)) + timedelta(minutes=1))
     moved = folder / "sample"
     moved.mkdir()

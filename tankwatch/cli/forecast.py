@@ -1,6 +1,7 @@
 """forecast: what a tank is expected to do next."""
 
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import typer
@@ -28,13 +29,17 @@ def forecast(
     paths: Annotated[int, typer.Option(help="Paths that are drawn.", min=20, max=5000)] = 200,
     json: JsonFlag = False,
 ) -> None:
-    """Show the next steps of a tank with a 90 % interval, and the time to each limit."""
+    """Show the next steps of a tank with a 90 % interval, and the time to each limit.
+
+    They count from its last reading, however old that is.
+    """
     with opened() as context:
         with reading(context.engine) as connection:
             known = find_tank_called(connection, tank)
         if known is None:
             message = f"there is no tank {tank!r}: `tankwatch tanks` lists them"
             raise UsageError(message)
+        zone = ZoneInfo(context.settings.plant.time_zone)
         found = look_ahead(context.engine, context.settings, known, steps=steps, paths=paths)
     if json:
         print_json(_plain(tank, found))
@@ -53,7 +58,7 @@ def forecast(
     print_table(tuple(columns), rows, empty="nothing ahead")
     for limit in found.limits:
         OUTPUT.print(limit_sentence(limit, found))
-    OUTPUT.print(basis_sentence(found))
+    OUTPUT.print(basis_sentence(found, zone))
 
 
 def _time(found: Forecast, step: int) -> str:
@@ -66,6 +71,7 @@ def _plain(tank: str, found: Forecast) -> dict[str, object]:
         "channels": list(found.channels),
         "units": list(found.units),
         "by_trend": list(found.by_trend),
+        "untrusted": list(found.untrusted),
         "times": [_time(found, step) for step in range(found.steps)],
         **{
             name: found.bands[index].tolist()

@@ -8,8 +8,9 @@ from tankwatch import clock
 from tankwatch.cli.common import OUTPUT, JsonFlag, actor, opened, print_json, print_table
 from tankwatch.errors import UsageError
 from tankwatch.store.acts import acknowledge_together
-from tankwatch.store.engine import Connection, reading, writing
+from tankwatch.store.engine import Connection, reading
 from tankwatch.store.incidents import load_incidents
+from tankwatch.store.patience import written
 from tankwatch.store.siblings import SiteIncident, load_site_incidents
 
 
@@ -38,8 +39,10 @@ def site_incidents(
             message = f"there is no site incident {number}: see `tankwatch site-incidents --all`"
             raise UsageError(message)
         if ack:
-            with writing(context.engine) as connection:
-                seen = acknowledge_together(connection, found[0], by=actor(by), at=clock.now())
+            who, now = actor(by), clock.now()
+            seen = written(
+                context.engine, lambda held: acknowledge_together(held, found[0], by=who, at=now)
+            )
             if json:
                 print_json({"site_incident": number, "acknowledged": seen})
             else:

@@ -69,6 +69,11 @@ class Block:
         return self.step_s * 1000
 
     @property
+    def end_ms(self) -> int:
+        """Return epoch milliseconds at which the last step ends."""
+        return self.start_ms + self.steps * self.step_ms
+
+    @property
     def times_ms(self) -> NDArray[np.int64]:
         """Return int64 (steps,), epoch milliseconds at which each step begins."""
         return self.start_ms + np.arange(self.steps, dtype=np.int64) * self.step_ms

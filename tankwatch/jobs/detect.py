@@ -17,15 +17,16 @@ from tankwatch.jobs.ahead import ahead_steps, see_ahead
 from tankwatch.jobs.carry import is_led_in, judge_new, load_memories
 from tankwatch.jobs.commit import Judged, PassResult, TankOutcome, commit
 from tankwatch.jobs.context import LOG, Context
-from tankwatch.jobs.judging import judge_rules, sources_of
+from tankwatch.jobs.judging import sources_of
 from tankwatch.jobs.memory import KIND, TankMemory
 from tankwatch.jobs.newcomers import judge_newcomers, least_steps, load_newcomers
 from tankwatch.jobs.progress import next_round
 from tankwatch.jobs.rewind import begin, survey_site, take_back
 from tankwatch.jobs.rounds import Round, TakenError, load_round, steps_of
-from tankwatch.jobs.sensors import without_bad
 from tankwatch.jobs.symptoms import SymptomTeller
 from tankwatch.scoring.plan import Plan, load_plan
+from tankwatch.scoring.rules import judge_rules
+from tankwatch.scoring.sensors import without_bad
 from tankwatch.store.engine import reading, writing
 from tankwatch.store.scores import load_states
 from tankwatch.store.watermarks import claim

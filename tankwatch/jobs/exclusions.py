@@ -12,9 +12,9 @@ from tankwatch.core.stretches import Stretch, Why
 from tankwatch.core.timeline import Timeline
 from tankwatch.core.times import from_ms, to_ms
 from tankwatch.detectors.view import LeftOut
-from tankwatch.jobs.judging import channel_rules
 from tankwatch.quality.rules import check_flat_line, check_limits, check_range
 from tankwatch.scoring.plan import Plan, limits_of
+from tankwatch.scoring.rules import channel_rules
 from tankwatch.settings import Settings
 from tankwatch.store.plant import Tank
 from tankwatch.store.watermarks import Watermark

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from tankwatch.core.times import to_ms
 from tankwatch.jobs.context import Context
-from tankwatch.jobs.judging import stale_steps
 from tankwatch.jobs.rounds import Round
 from tankwatch.scoring.plan import Plan
+from tankwatch.scoring.rules import stale_steps
 from tankwatch.shaping.grid import step_floor
 from tankwatch.store.checkpoints import SiteMemory
 from tankwatch.store.watermarks import BEFORE_ALL_MS, DirtyWindow, Watermark

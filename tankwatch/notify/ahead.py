@@ -57,8 +57,9 @@ def time_span(earliest_s: float, latest_s: float) -> str:
     first, last = (human_duration(s) for s in (earliest_s, latest_s))
     if first == last:
         return first
-    number, _, unit = first.partition(" ")
-    return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
+    number, unit = first.split(" ", 1)
+    is_short = unit.isalpha() and last.split(" ", 1)[1] == unit
+    return f"{number} to {last}" if is_short else f"{first} to {last}"
 
 
 def _side(outlook: Outlook) -> str:

@@ -1,14 +1,15 @@
 """What operators do to incidents, whichever way they come: done and audited in one transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from tankwatch.core.actor import Actor
 from tankwatch.core.incident import IncidentState
 from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.errors import UsageError
-from tankwatch.store.incidents import apply_event, load_incidents
+from tankwatch.store.incidents import IncidentRow, apply_event
 from tankwatch.store.operators import NOT_A_FAULT, REAL_FAULT, store_label
 from tankwatch.store.runs import write_audit
 from tankwatch.store.siblings import SiteIncident
@@ -36,8 +37,7 @@ def acknowledge_together(
     Returns:
         numbers of the incidents that nobody had seen before, each acknowledged now.
     """
-    stored = load_incidents(connection, ids=one.incident_ids)
-    unseen = sorted(s.incident_id for s in stored if s.incident.state.is_unseen)
+    unseen = _hold_unseen(connection, one.incident_ids)
     why = reason or f"acknowledged with site incident {one.site_incident_id}"
     for key in unseen:
         acknowledge(connection, key, by=by, at=at, reason=why)
@@ -130,3 +130,14 @@ def _move(
     subject = f"incident {incident_id}"
     audit(connection, by, action=event.value, subject=subject, at=at, detail=reason)
     return state
+
+
+def _hold_unseen(connection: Connection, incident_ids: Sequence[int]) -> list[int]:
+    """Hold incidents until the commit, always in one order, and return those nobody has seen."""
+    query = (
+        select(IncidentRow.incident_id, IncidentRow.state)
+        .where(IncidentRow.incident_id.in_(incident_ids))
+        .order_by(IncidentRow.incident_id)
+    )
+    held = connection.execute(query.with_for_update(key_share=True))
+    return [key for key, state in held if IncidentState(state).is_unseen]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 # the length of the header's extension; then rows; then a row of -1 fields.
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
-_TO_2000_MS = 946_684_800_000
+TO_2000_MS = 946_684_800_000
 _VALUE_BYTES = 8
 
 
@@ -32,7 +32,7 @@ def binary_rows(
         table[f"integer_length{place}"] = 4
         table[f"integer{place}"] = column
     table["time_length"] = 8
-    table["time"] = (observed_ms - _TO_2000_MS) * 1000
+    table["time"] = (observed_ms - TO_2000_MS) * 1000
     absent = np.isnan(values)
     for place in range(columns):
         table[f"value_length{place}"] = np.where(absent[:, place], -1, _VALUE_BYTES)

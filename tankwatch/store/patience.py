@@ -18,19 +18,25 @@ T = TypeVar("T")
 
 
 def written(
-    engine: Engine, work: Callable[[Connection], T], *, stop: threading.Event | None = None
+    engine: Engine,
+    work: Callable[[Connection], T],
+    *,
+    stop: threading.Event | None = None,
+    patience_s: float | None = None,
 ) -> T:
     """Return what `work` returns in a transaction that was committed.
 
     Where the database is away, or gave up on the transaction for another's sake, all of it is done
-    again, after pauses that grow, until the engine's patience ends or `stop` is set.  A connection
-    may be lost while it commits, so `work` must be such that twice is the same as once.
+    again, after pauses that grow, until `stop` is set or `patience_s` is over, by default the
+    engine's.  A connection may be lost while it commits, so `work` must be such that twice is the
+    same as once.
 
     Raises:
         StoreError: the database refused, or was away for too long.
     """
     stop = stop or threading.Event()
-    patience_s = float(engine.get_execution_options().get(PATIENCE, 0.0))
+    if patience_s is None:
+        patience_s = float(engine.get_execution_options().get(PATIENCE, 0.0))
     deadline_s, pause_s = time.monotonic() + patience_s, _FIRST_PAUSE_S
     while True:
         try:

@@ -213,23 +213,39 @@ def find_site_incident(connection: Connection, uid: str) -> SiteIncident | None:
     return None if key is None else load_site_incidents(connection, ids=[key])[0]
 
 
-def load_site_alarms(connection: Connection, *, limit: int = 20) -> list[tuple[SiteIncident, int]]:
-    """Return the newest incidents of sites that go on or that somebody has yet to see.
+def load_site_alarms(
+    connection: Connection, *, site: str = "", only_unseen: bool = False, limit: int = 20
+) -> tuple[list[tuple[SiteIncident, int]], int]:
+    """Return incidents of sites that go on or that somebody has yet to see.
 
-    Each comes with the number of its incidents that nobody has acknowledged.
+    Args:
+        connection: to the database.
+        site: of which site; empty for any.
+        only_unseen: leave out those of which all incidents are acknowledged.
+        limit: how many at most: those not seen first, the newest of them first.
+
+    Returns:
+        each with the number of its incidents that nobody has acknowledged; how many there are.
     """
     unseen = IncidentRow.state.in_([state.value for state in UNSEEN])
     counted = (
         select(SiteMemberRow.site_incident_id, func.count())
         .join(IncidentRow, IncidentRow.incident_id == SiteMemberRow.incident_id)
+        .join(SiteIncidentRow, SiteIncidentRow.site_incident_id == SiteMemberRow.site_incident_id)
         .where(unseen)
         .group_by(SiteMemberRow.site_incident_id)
     )
-    left = {key: int(count) for key, count in connection.execute(counted)}
     going_on = select(SiteIncidentRow.site_incident_id).where(SiteIncidentRow.ended_at.is_(None))
-    ids = sorted({*left, *connection.execute(going_on).scalars()})
-    found = load_site_incidents(connection, ids=ids[-limit:])
-    return [(one, left.get(one.site_incident_id, 0)) for one in found]
+    if site:
+        there = select(SiteRow.site_id).where(SiteRow.name == site)
+        counted = counted.where(SiteIncidentRow.site_id.in_(there))
+        going_on = going_on.where(SiteIncidentRow.site_id.in_(there))
+    left = {key: int(count) for key, count in connection.execute(counted)}
+    seen = set() if only_unseen else {*connection.execute(going_on).scalars()} - left.keys()
+    ids = [*sorted(left, reverse=True), *sorted(seen, reverse=True)]
+    found = load_site_incidents(connection, ids=ids[:limit])
+    listed = [(one, left.get(one.site_incident_id, 0)) for one in found]
+    return sorted(listed, key=lambda each: each[1] == 0), len(ids)
 
 
 def _stored(connection: Connection, row: Any) -> SiteIncident:

@@ -123,9 +123,13 @@ class SiteLine:
 
 @dataclass(frozen=True, slots=True)
 class AlarmsView:
-    """The alarm list, and what it was asked for; `here` is its address."""
+    """The alarm list, and what it was asked for; `here` is its address.
+
+    Of `of_sites` incidents of sites and `total` of tanks, the first are shown.
+    """
 
     together: tuple[SiteLine, ...]
+    of_sites: int
     lines: tuple[AlarmLine, ...]
     total: int
     shown: Shown

@@ -37,8 +37,8 @@ router = APIRouter(
     route_class=PageRoute, dependencies=[Depends(needs(Role.VIEWER))], include_in_schema=False
 )
 MOST = 200
-# In which lists an incident of a site stands above the rows.
-_OPEN, _UNSEEN = (Shown.OPEN,), (Shown.OPEN, Shown.UNACKNOWLEDGED)
+# In which lists the incidents of sites stand above the rows.
+_TOGETHER = (Shown.OPEN, Shown.UNACKNOWLEDGED)
 _Text = Annotated[str, Query(max_length=200)]
 
 
@@ -59,13 +59,16 @@ def show_alarms(
         total = count_alarms(connection, asked)
         lines = lines_of(connection, found, time_zone=zone, now=now)
         sites = load_sites(connection)
-        together = load_site_alarms(connection)
+        together, of_sites = load_site_alarms(
+            connection, site=site, only_unseen=chosen is Shown.UNACKNOWLEDGED
+        )
+    together, of_sites = (together, of_sites) if chosen in _TOGETHER else ([], 0)
     view = AlarmsView(
         together=tuple(
             alarm_page.site_line(one, unseen=unseen, time_zone=zone, now=now)
             for one, unseen in together
-            if site in {"", one.site} and chosen in (_UNSEEN if unseen else _OPEN)
         ),
+        of_sites=of_sites,
         lines=lines,
         total=total,
         shown=chosen,

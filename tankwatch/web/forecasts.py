@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from tankwatch.core.actor import Role
 from tankwatch.scoring.forecast import MOST_STEPS, Forecast, LimitAhead
 from tankwatch.scoring.wording import basis_sentence, limit_sentence
+from tankwatch.settings import Settings
 from tankwatch.store.engine import reading
 from tankwatch.store.plant import Tank, load_channels
 from tankwatch.store.series import load_kept
@@ -50,7 +51,7 @@ async def get_forecast(
     def look() -> ForecastOut:
         with reading(service.engine) as connection:
             tank = tank_at(connection, place)
-        return _out(tank, service.foresight.of(tank, steps), service.settings.grid.step_s)
+        return _out(tank, service.foresight.of(tank, steps), service.settings)
 
     return await anyio.to_thread.run_sync(look, limiter=service.looking)
 
@@ -66,7 +67,7 @@ async def show_forecast(request: Request, place: str) -> Response:
             tank = tank_at(connection, place)
             channels = load_channels(connection)
             kept = load_kept(connection, tank.tank_id)
-        found = _out(tank, service.foresight.of(tank), settings.grid.step_s)
+        found = _out(tank, service.foresight.of(tank), settings)
         series = None
         if found.t and kept is not None:
             until_ms = found.t[-1] + found.step_ms
@@ -81,9 +82,9 @@ async def show_forecast(request: Request, place: str) -> Response:
     return await anyio.to_thread.run_sync(look, limiter=service.looking)
 
 
-def _out(tank: Tank, foreseen: Foreseen, step_s: int) -> ForecastOut:
-    found = foreseen.forecast
-    common: dict[str, Any] = {"site": tank.site, "tank": tank.name, "step_ms": step_s * 1000}
+def _out(tank: Tank, foreseen: Foreseen, settings: Settings) -> ForecastOut:
+    found, step_ms = foreseen.forecast, settings.grid.step_s * 1000
+    common: dict[str, Any] = {"site": tank.site, "tank": tank.name, "step_ms": step_ms}
     if found is None:
         reason = f"There is no forecast: {foreseen.reason}."
         return ForecastOut(**common, model_version=None, t=[], channels=[], basis=reason)
@@ -92,7 +93,7 @@ def _out(tank: Tank, foreseen: Foreseen, step_s: int) -> ForecastOut:
         model_version=found.model_version_id,
         t=[found.from_ms + step * found.step_s * 1000 for step in range(found.steps)],
         channels=[_channel(found, place) for place in range(len(found.channels))],
-        basis=basis_sentence(found),
+        basis=basis_sentence(found, ZoneInfo(settings.plant.time_zone)),
     )
 
 

@@ -11,17 +11,19 @@ from tankwatch.core.actor import Role
 from tankwatch.errors import ProblemError, UsageError
 from tankwatch.store import acts
 from tankwatch.store.alarm_list import sorted_alarms
-from tankwatch.store.engine import Connection, reading, writing
+from tankwatch.store.engine import Connection, reading
+from tankwatch.store.patience import written
 from tankwatch.store.siblings import SiteIncident, find_site_incident
 from tankwatch.web import site_page
 from tankwatch.web.acts import late, one_line
-from tankwatch.web.alarms import lines_of
+from tankwatch.web.alarms import MOST, lines_of
 from tankwatch.web.forms import filled
 from tankwatch.web.page_access import Visitor, needs
 from tankwatch.web.page_route import PageRoute, own_address, page
 from tankwatch.web.service import Service
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+_PATIENCE_S = 10.0
 
 
 @router.get("/site-incidents/{uid}", dependencies=[Depends(needs(Role.VIEWER))])
@@ -32,7 +34,7 @@ def show_site_incident(request: Request, uid: str) -> Response:
     with reading(service.engine) as connection:
         one = _need(connection, uid)
         members = sorted_alarms(connection, one.incident_ids)
-        lines = lines_of(connection, members, time_zone=zone, now=now)
+        lines = lines_of(connection, members[:MOST], time_zone=zone, now=now)
     view = site_page.site_incident(one, members, lines, time_zone=zone, now=now)
     return page(request, "site_incident", view=view)
 
@@ -46,9 +48,10 @@ def acknowledge(
 ) -> Response:
     """Note that somebody has seen what the tanks do, in one transaction."""
     service: Service = request.app.state.service
-    with writing(service.engine) as connection:
+    reason = one_line(form, "reason")
+
+    def note(connection: Connection) -> None:
         one = _need(connection, uid)
-        reason = one_line(form, "reason")
         try:
             seen = acts.acknowledge_together(
                 connection, one, by=by.actor, at=clock.now(), reason=reason
@@ -57,7 +60,10 @@ def acknowledge(
             raise late(str(error)) from error
         if not seen:
             raise late("all of it is acknowledged already")
-    back = own_address(form.get("back", ""), otherwise=f"/site-incidents/{one.uid}")
+
+    # It holds many incidents, so it and a pass may each wait for what the other holds.
+    written(service.engine, note, patience_s=_PATIENCE_S)
+    back = own_address(form.get("back", ""), otherwise=f"/site-incidents/{uid}")
     return RedirectResponse(back, status_code=303)
 
 

@@ -15,9 +15,13 @@ from tankwatch.web.alarm_page import AlarmLine, SiteLine, site_line
 
 @dataclass(frozen=True, slots=True)
 class SiteIncidentView:
-    """An incident of a site as its page shows it; `here` is its address."""
+    """An incident of a site as its page shows it; `here` is its address.
+
+    Of its `total` incidents, `lines` shows the first.
+    """
 
     line: SiteLine
+    total: int
     number: int
     sentence: str
     ended: str
@@ -40,7 +44,7 @@ def site_incident(
     Args:
         one: what the tanks do together.
         members: the incidents of its tanks.
-        lines: the same as the alarm list has them.
+        lines: the first of them as the alarm list has them.
         time_zone: IANA zone in which times are shown.
         now: the present.
     """
@@ -63,6 +67,7 @@ def site_incident(
     )
     return SiteIncidentView(
         line=site_line(one, unseen=unseen, time_zone=time_zone, now=now),
+        total=len(members),
         number=one.site_incident_id,
         sentence=site_sentence(notice, zone),
         ended=wording.date_time(one.ended_at, zone) if one.ended_at else "",

@@ -49,7 +49,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("tankwatch/store/", "migrations/"),
     "alembic": ("tankwatch/store/", "migrations/"),
     "psycopg": ("tankwatch/store/", "migrations/"),
-    "adbc_driver_postgresql": ("tankwatch/store/fleet.py",),
     # Never in a process that has the database open itself.
     "adbc_driver_sqlite": ("tankwatch/store/sqlite_reader.py",),
     "tensorflow": ("tankwatch/models/",),

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from tankwatch.core.actor import Role
 from tankwatch.errors import ModelError, UsageError
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.train import train
-from tankwatch.scoring.forecast import forecast
+from tankwatch.scoring.forecast import forecast, usual_horizon
 from tankwatch.scoring.wording import limit_sentence
 from tankwatch.settings import Settings
 from tankwatch.store.champions import promote
 from tankwatch.store.engine import Engine, connect, reading, writing
-from tankwatch.store.plant import ensure_tanks, set_limits, tank_ids
+from tankwatch.store.plant import Tank, ensure_tanks, set_limits, tank_ids
 from tankwatch.store.registry import Artefact, load_artefact, store_model
 from tankwatch.store.tanks import find_tank_called
 from tests.integration.browser import DRAWN, PHONE, has_room, log_in, looking
@@ -70,7 +71,11 @@ def context(engine: Engine, tmp_path: Path, trained: Artefact) -> Context:
 
 
 @pytest.fixture
-def web(context: Context) -> Iterator[Served]:
+def web(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A server that is asked at the end of the last step; what needs the real present moves on."""
+    moves_by = at(STEPS) - clock.now()
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + moves_by)
     with served(context.engine, context.settings) as found:
         yield found
 
@@ -135,16 +140,66 @@ def test_response_time_says_how_far_is_looked_and_a_query_overrules_it(
     assert "there is no tank" in answer.json()["title"]
 
 
-def test_one_look_serves_whoever_asks_soon_and_none_later(
-    context: Context, web: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_look_serves_whoever_asks_before_there_is_news(context: Context, web: Served) -> None:
     first = ask(web, "TK-4")
     values = quiet_values(TANKS, STEPS + 10)
-    store(context.engine, values, slice(STEPS, STEPS + 10))
+    values[3, STEPS - 60 : STEPS] += 0.5
+    store(context.engine, values, slice(STEPS - 60, STEPS), tanks=[3])  # corrected, some seconds on
     assert ask(web, "TK-4") == first
-    later = clock.now()
-    monkeypatch.setattr(clock, "now", lambda: later.replace(year=later.year + 1))
+    store(context.engine, values, slice(STEPS, STEPS + 10))
     assert ask(web, "TK-4")["t"][0] == first["t"][0] + 600_000
+
+
+def test_tank_that_is_silent_is_not_foreseen(
+    context: Context, web: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"counted from {at(STEPS):%Y-%m-%d %H:%M} UTC" in ask(web, "TK-2")["basis"]
+    real, silent_s = clock.now, context.settings.detect.stale_s
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(seconds=silent_s - 120))
+    assert len(ask(web, "TK-2")["t"]) == 60
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(seconds=silent_s + 120))
+    told = ask(web, "TK-2")
+    assert (told["t"], told["channels"]) == ([], [])
+    assert told["basis"].startswith("There is no forecast: 'TK-2' has sent nothing for 3")
+    with reading(context.engine) as connection:
+        tank = find_tank_called(connection, "TK-2")
+    assert tank is not None
+    # A command that is asked of old readings counts from them, and says so.
+    found = forecast(context.engine, context.settings, tank, steps=5, paths=20)
+    assert found.from_ms == round(at(STEPS).timestamp() * 1000)
+
+
+def test_channel_whose_sensor_is_stuck_is_left_out_and_named(context: Context, web: Served) -> None:
+    """A reading that repeats just below the limit must not say that the limit is far."""
+    values = quiet_values(TANKS, STEPS + 60)
+    values[4, STEPS:, 0] = LIMIT - 0.01
+    store(context.engine, values, slice(STEPS, STEPS + 60), tanks=[4])
+    told = ask(web, "TK-5")
+    assert [one["channel"] for one in told["channels"]] == ["temperature"]
+    assert told["channels"][0]["limits"] == []
+    assert "Pressure is left out: its sensor is not to be believed." in told["basis"]
+    # It is believed again as soon as it moves.
+    values = quiet_values(TANKS, STEPS + 75)
+    store(context.engine, values, slice(STEPS + 60, STEPS + 75), tanks=[4])
+    assert len(ask(web, "TK-5")["channels"]) == 2
+
+
+def test_tank_of_bad_sensors_alone_is_told_so(context: Context, web: Served) -> None:
+    values = quiet_values(TANKS, STEPS + 60)
+    values[4, STEPS:] = values[4, STEPS - 1]
+    store(context.engine, values, slice(STEPS, STEPS + 60), tanks=[4])
+    assert "read lately by a sensor to be believed" in ask(web, "TK-5")["basis"]
+
+
+@pytest.mark.parametrize(
+    ("step_s", "response_s", "steps"),
+    [(60, None, 60), (60, 7200.0, 120), (10, None, 360), (600, 60.0, 6), (7000, 0.0, 1)],
+)
+def test_an_hour_at_least_is_looked_ahead_whatever_a_step_is(
+    tmp_path: Path, step_s: int, response_s: float | None, steps: int
+) -> None:
+    settings = make_settings(tmp_path, grid={"step_s": step_s})
+    assert usual_horizon(Tank(1, "TK-1", SITE, response_s), settings) == steps
 
 
 def test_tank_without_a_forecast_is_told_why(context: Context, web: Served) -> None:

@@ -1,6 +1,9 @@
 """What many tanks of a site do together: on the alarm list, on its page, acknowledged at once."""
 
-from collections.abc import Iterator
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +17,7 @@ from tankwatch.core.lifecycle import IncidentEvent
 from tankwatch.core.siblings import Kind
 from tankwatch.store.alarm_list import find_incident
 from tankwatch.store.engine import Engine, reading, writing
+from tankwatch.store.incidents import IncidentRow
 from tankwatch.store.plant import TankRow
 from tankwatch.store.runs import AuditRow
 from tankwatch.store.siblings import (
@@ -22,6 +26,7 @@ from tankwatch.store.siblings import (
     end_site_incidents,
     find_site_incident,
     load_site_alarms,
+    load_site_incidents,
     open_site_incident,
 )
 from tests.integration.alarms import TEMPERATURE, happen, raise_alarm, state_of
@@ -34,25 +39,34 @@ NOW = datetime(2026, 3, 2, 14, 20, tzinfo=UTC)
 TANKS = ("A", "B", "C", "D")
 
 
+def together(engine: Engine, uids: Sequence[str], *, at: datetime = NOW) -> str:
+    """Make an incident of the site out of incidents, and return its name."""
+    with writing(engine) as connection:
+        found = [find_incident(connection, uid) for uid in uids]
+        keys = [stored.incident_id for stored in found if stored is not None]
+        site = connection.execute(
+            select(TankRow.site_id)
+            .join(IncidentRow, IncidentRow.tank_id == TankRow.tank_id)
+            .where(IncidentRow.incident_id == keys[0])
+        ).scalar_one()
+        same = Sameness(site, TEMPERATURE, (Symptom.BELOW_EXPECTED,))
+        front = open_site_incident(connection, same, Kind.BELOW, lead=keys[0], raised_at=at)
+        add_members(connection, front, keys)
+        return load_site_incidents(connection, ids=[front])[0].uid
+
+
 def fill(engine: Engine, *, at: datetime = NOW) -> tuple[str, dict[str, str]]:
     """Raise a front over four of five tanks and one alarm beside it; return their names."""
     begun = at - timedelta(minutes=20)
     uids = {
         tank: raise_alarm(engine, tank, at=begun, channel=TEMPERATURE) for tank in (*TANKS, "E")
     }
-    with writing(engine) as connection:
-        keys = {}
-        for tank, uid in uids.items():
-            stored = find_incident(connection, uid)
-            assert stored is not None
-            keys[tank] = stored.incident_id
-        site = connection.execute(select(TankRow.site_id).where(TankRow.name == "A")).scalar_one()
-        same = Sameness(site, TEMPERATURE, (Symptom.BELOW_EXPECTED,))
-        front = open_site_incident(connection, same, Kind.BELOW, lead=keys["A"], raised_at=begun)
-        add_members(connection, front, [keys[tank] for tank in TANKS])
-        ((one, unseen),) = load_site_alarms(connection)
-    assert (one.tanks, one.site_tanks, unseen) == (4, 5, 4)
-    return one.uid, uids
+    front = together(engine, [uids[tank] for tank in TANKS], at=begun)
+    with reading(engine) as connection:
+        ((one, unseen),), total = load_site_alarms(connection)
+    assert (one.tanks, one.site_tanks, unseen, total) == (4, 5, 4, 1)
+    assert one.uid == front
+    return front, uids
 
 
 @pytest.fixture
@@ -148,6 +162,62 @@ def test_what_is_over_stays_until_somebody_has_seen_it(engine: Engine, kim: Visi
     assert kim.send(f"/site-incidents/{front}/acknowledge").status_code == 303
     assert "4 of 5 tanks" not in text_of(kim, "/alarms")
     assert {state_of(engine, uids[tank]) for tank in TANKS} == {IncidentState.CLOSED}
+
+
+def test_of_many_what_nobody_has_seen_comes_first_however_old(engine: Engine, kim: Visit) -> None:
+    names = [
+        together(engine, [raise_alarm(engine, f"T{number}", at=NOW)], at=NOW)
+        for number in range(23)
+    ]
+    elsewhere = together(engine, [raise_alarm(engine, "S", at=NOW, site="south")])
+    for name in (*names[1:], elsewhere):
+        assert kim.send(f"/site-incidents/{name}/acknowledge").status_code == 303
+    html = kim.get("/alarms").text
+    links = re.findall(r'<p class="together"><a href="/site-incidents/([0-9a-f]+)"', html)
+    assert links[:2] == [names[0], elsewhere]
+    assert len(links) == 20
+    assert "and 4 more incidents of sites" in check(html).text
+    only = text_of(kim, "/alarms?state=unacknowledged")
+    assert "more incidents of sites" not in only
+    assert "more incident" not in text_of(kim, "/alarms?site=south")
+    assert "and 3 more incidents of sites" in text_of(kim, "/alarms?site=north")
+
+
+def test_page_of_a_great_many_shows_the_first_of_them(engine: Engine, kim: Visit) -> None:
+    front = together(engine, [raise_alarm(engine, f"T{n:03}", at=NOW) for n in range(203)])
+    page = check(kim.get(f"/site-incidents/{front}").text)
+    assert len(page.rows) == 201
+    assert "203 incidents of its tanks, the first 200 of them" in page.text
+    assert "Acknowledge all 203" in page.text
+    assert kim.send(f"/site-incidents/{front}/acknowledge").status_code == 303
+    assert "all acknowledged" in text_of(kim, f"/site-incidents/{front}")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_it_is_done_again_where_it_and_a_pass_wait_for_each_other(
+    engine: Engine, kim: Visit
+) -> None:
+    front, uids = fill(engine)
+    hold = "SELECT 1 FROM incident WHERE uid = %(uid)s FOR UPDATE"
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    got: list[int] = []
+    asked = threading.Thread(
+        target=lambda: got.append(kim.send(f"/site-incidents/{front}/acknowledge").status_code)
+    )
+    with engine.begin() as other:
+        other.exec_driver_sql(hold, {"uid": uids["D"]})
+        asked.start()
+        with engine.connect() as looking_on:
+            deadline_s = time.monotonic() + 30
+            while not looking_on.exec_driver_sql(waits).scalar_one():
+                assert time.monotonic() < deadline_s
+                looking_on.rollback()
+                time.sleep(0.05)
+        # The page holds A to C by now and was the first to wait, so the server gives up on it.
+        other.exec_driver_sql(hold, {"uid": uids["A"]})
+    asked.join(timeout=60)
+    assert got == [303]
+    assert {state_of(engine, uids[tank]) for tank in TANKS} == {IncidentState.ACKNOWLEDGED}
 
 
 def test_roles_and_forms_are_kept(engine: Engine, web: Served, kim: Visit) -> None:

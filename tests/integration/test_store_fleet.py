@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from tankwatch.errors import UsageError
 from tankwatch.store import fleet
@@ -20,6 +23,14 @@ from tankwatch.store.readings import ReadingRows, load_readings
 NAN, INFINITE = float("nan"), float("inf")
 BOTH = ("pressure", "temperature")
 FOREVER_MS = 4_000_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def warned() -> Iterator[list[Any]]:
+    """Fail a test in which reading in bulk was given up for reading row by row."""
+    with capture_logs() as told:
+        yield told
+    assert told == []
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +91,48 @@ def test_fleet_holds_only_the_tanks_channels_and_times_asked_for(
     assert_same(slow, fast)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_large_fleet_is_read_in_pieces_of_one_state(engine: Engine, tanks: dict[str, int]) -> None:
+    for tank in tanks.values():
+        store(engine, tank, [(float(i), NAN) for i in range(100)], 0)
+    ids, until_ms = list(tanks.values()), 100 * 1001
+    asked: list[str] = []
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def write_meanwhile(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "TRANSACTION SNAPSHOT" in statement:
+            asked.append(statement)
+            store(engine, ids[0], [(-1.0, -1.0)] * 9, 500 + len(asked))
+
+    for expected in (LARGE, 7 * LARGE, 20 * LARGE):
+        with reading(engine) as connection:
+            before = load_readings(connection, ids, BOTH, from_ms=0, until_ms=until_ms)
+        fast = load_fleet(engine, ids, BOTH, from_ms=0, until_ms=until_ms, expected=expected)
+        assert_same(before, fast)
+    assert len(asked) == 3
+    with reading(engine) as connection:
+        after = load_readings(connection, ids, BOTH, from_ms=0, until_ms=until_ms)
+    assert after.size == 3 * (100 + 9)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_the_server_refuses_in_bulk_is_read_row_by_row(
+    engine: Engine, tanks: dict[str, int], warned: list[Any]
+) -> None:
+    store(engine, tanks["T1"], [(1.0, 2.0)] * 3, 0)
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def refuse(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> Any:
+        return statement.replace("pg_export_snapshot()", "1 / 0"), values
+
+    slow, fast = both_ways(engine, [tanks["T1"]], BOTH, from_ms=0, until_ms=FOREVER_MS)
+    assert slow.size == 3
+    assert_same(slow, fast)
+    (told,) = warned
+    assert "division by zero" in told["error"]
+    warned.clear()
+
+
 def test_nothing_stored_is_empty_arrays(engine: Engine, tanks: dict[str, int]) -> None:
     slow, fast = both_ways(engine, list(tanks.values()), BOTH, from_ms=0, until_ms=FOREVER_MS)
     assert fast.values.shape == (0, 2)
@@ -102,7 +155,7 @@ def test_wrong_channel_is_refused(engine: Engine) -> None:
 
 
 def test_reader_that_was_killed_is_replaced(
-    engine: Engine, tanks: dict[str, int], pool: ReaderPool
+    engine: Engine, tanks: dict[str, int], pool: ReaderPool, warned: list[Any]
 ) -> None:
     store(engine, tanks["T1"], [(1.0, 2.0)], 0)
     ids = list(tanks.values())
@@ -114,6 +167,10 @@ def test_reader_that_was_killed_is_replaced(
         fast = load_fleet(engine, ids, BOTH, from_ms=0, until_ms=FOREVER_MS, expected=LARGE)
         assert_same(slow, fast)
     assert all(reader._process.poll() is None for reader in pool._readers)
+    assert [one["event"] for one in warned] == ["fast reading failed; reading row by row"][
+        : len(pool._readers)
+    ]
+    warned.clear()
 
 
 def test_database_in_memory_is_read_by_its_own_process() -> None:

@@ -29,6 +29,9 @@ OUTLOOK = Outlook(
         (300.0, 300.0, "5 min"),
         (45.0, 90.0, "45 s to 1 min"),
         (3000.0, 7200.0, "50 min to 2 h"),
+        (14400.0, 19200.0, "4 h to 5 h 20 min"),
+        (15600.0, 19200.0, "4 h 20 min to 5 h 20 min"),
+        (15600.0, 18000.0, "4 h 20 min to 5 h"),
     ],
 )
 def test_the_time_left_is_a_range(earliest_s: float, latest_s: float, shown: str) -> None:

@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from tankwatch.core.block import Block
-from tankwatch.jobs.sensors import SENSOR_CONTEXT, judge_sensors, without_bad
 from tankwatch.quality.chatter import check_chatter, check_limit_chatter
 from tankwatch.quality.noise import check_burst, check_collapse, noise_level
 from tankwatch.quality.norms import SensorNorms
 from tankwatch.quality.rate import check_rate
 from tankwatch.quality.rules import ChannelRule, check_range
+from tankwatch.scoring.sensors import SENSOR_CONTEXT, judge_sensors, without_bad
 
 NAN = float("nan")
 NOISE = 0.02

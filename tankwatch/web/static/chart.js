@@ -18,7 +18,7 @@
     splits: (_, __, low, high) => [0, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000].filter((at) => at >= low && at <= high),
     values: (_, at) => at.map(String),
   };
-  const LEAST = 2 * MINUTE, WAIT_MS = 120, NEWS_MS = 30e3, NEAR = 0.6;
+  const LEAST = 2 * MINUTE, WAIT_MS = 120, NEWS_MS = 30e3, AHEAD_MS = 5 * MINUTE, NEAR = 0.6;
   const root = document.getElementById("chart");
   if (!root || !window.uPlot) return;
 
@@ -27,9 +27,10 @@
   const height = root.clientWidth < 500 ? 150 : 190;
   const state = {
     from: Number(root.dataset.from), until: Number(root.dataset.until),
-    data: null, plots: [], request: null, timer: 0, requests: 0, ahead: null, aheadOf: null,
+    data: null, plots: [], request: null, timer: 0, requests: 0,
+    ahead: null, aheadOf: null, aheadAsked: 0, aheadWait: 0, isLooking: false,
   };
-  const foresight = document.getElementById("forecast");
+  const foresight = document.getElementById("forecast"), foretold = document.getElementById("foretold");
   const sync = uPlot.sync("tank");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const points = () => Math.min(Math.max(Math.round(root.clientWidth), 300), 1600);
@@ -54,6 +55,7 @@
     for (const plot of state.plots) plot.setScale("x", { min: state.from, max: state.until });
     tell();
     if (needs()) fetchSoon();
+    else lookAhead();
   }
 
   const pan = (share) => {
@@ -68,8 +70,8 @@
   function preset(name) {
     const [first, last] = bounds();
     if (name === "all") return show(first, last);
-    const end = state.data && state.data.last_ms !== null ? state.data.last_ms : state.until;
-    return show(end - Number(name) * HOUR, end);
+    const newest = state.data && state.data.last_ms !== null ? state.data.last_ms : state.until;
+    return show(newest - Number(name) * HOUR, state.ahead ? state.ahead.until : newest);
   }
 
   // ------------------------------------------------------------------ asking for data
@@ -113,34 +115,44 @@
     return undefined;
   }
 
-  // The time ahead is asked for once for each new reading, while the end of what is known is shown.
+  // The time ahead is asked for while the end of what is known is shown: once for each new reading,
+  // again after a while, as a tank may have gone silent, and after a failure when news would be.
   async function lookAhead() {
-    const last = state.data.last_ms;
-    if (!foresight || last === null || state.aheadOf === last || state.until < last - MINUTE) return;
-    const wasUnknown = state.aheadOf === null;
-    state.aheadOf = last;
+    const last = state.data ? state.data.last_ms : null;
+    if (!foresight || last === null || state.until < last - MINUTE) return;
+    const isNew = state.aheadOf !== last, wasUnknown = state.aheadOf === null;
+    if (state.isLooking || Date.now() - state.aheadAsked < (isNew ? state.aheadWait : AHEAD_MS)) return;
+    state.isLooking = true;
+    state.aheadAsked = Date.now();
     try {
       const answer = await fetch(foresight.dataset.forecast);
       if (!answer.ok) throw new Error((await answer.json()).title);
       const found = await answer.json();
       state.ahead = found.t.length ? { ...found, until: found.t[found.t.length - 1] + found.step_ms } : null;
+      state.aheadOf = last;
+      state.aheadWait = 0;
       foretell(found);
     } catch (error) {
       state.ahead = null;
+      state.aheadWait = NEWS_MS;
       foretell({ channels: [], basis: `No forecast: ${error.message}` });
+    } finally {
+      state.isLooking = false;
     }
     draw();
     if (wasUnknown && state.ahead && state.until >= last - MINUTE) show(state.from, state.ahead.until);
     root.dataset.ahead = state.ahead ? state.ahead.t.length : 0;
   }
 
+  // Said only where it is news; the link below stays where it is.
   function foretell(found) {
     const list = document.createElement("ul"), basis = document.createElement("p");
     for (const one of found.channels) {
       for (const limit of one.limits) list.append(Object.assign(document.createElement("li"), { textContent: limit.says }));
     }
     basis.textContent = found.basis;
-    foresight.replaceChildren(...(list.children.length ? [list] : []), basis);
+    if (foretold.textContent === list.textContent + basis.textContent) return;
+    foretold.replaceChildren(...(list.children.length ? [list] : []), basis);
   }
 
   async function news() {
@@ -200,7 +212,8 @@
       let [least, most] = [low, high];
       // A wide band may be cut off, so that it does not flatten the curve.
       const [first, last] = plot.series[0].idxs ?? [0, plot.data[0].length - 1];
-      for (const edges of one.expected_low.length ? plot.data.slice(1, 3) : []) {
+      const bands = [...(one.expected_low.length ? plot.data.slice(1, 3) : []), ...(ahead(one) ? plot.data.slice(-3, -1) : [])];
+      for (const edges of bands) {
         for (let at = first; at <= last; at += 1) {
           if (edges[at] === null) continue;
           least = Math.min(least, Math.max(edges[at], low - span));
@@ -267,8 +280,8 @@
     };
     const shown = (value) => (value === null || value === undefined ? "–" : `${+value.toPrecision(5)} ${one.unit}`);
     const reduced = one.low.length > 0, known = one.expected_low.length > 0;
-    const edge = (label, stroke = css("curve"), width = 0) => ({
-      label, stroke, width, points: { show: false }, value: (_, value) => shown(value), auto: width === 0,
+    const edge = (label, stroke = css("curve"), width = 0, auto = width === 0) => ({
+      label, stroke, width, points: { show: false }, value: (_, value) => shown(value), auto,
     });
     // What was expected lets a flagged stretch behind it be seen.
     const foreseen = ahead(one) !== null;
@@ -297,8 +310,8 @@
           value: (_, value) => shown(value),
         },
         ...(foreseen ? [
-          edge("ahead from"), edge("ahead to"),
-          { ...edge("ahead", css("foreseen"), 1.5), auto: true, dash: [2, 3] },
+          ...["ahead from", "ahead to"].map((label) => edge(label, css("curve"), 0, false)),
+          { ...edge("ahead", css("foreseen"), 1.5, true), dash: [2, 3] },
         ] : []),
       ],
       bands,

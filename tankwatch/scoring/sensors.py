@@ -53,12 +53,16 @@ def judge_sensors(
     ]
 
 
-def without_bad(block: Block, verdicts: Sequence[RuleVerdict]) -> Block:
-    """Return a block in which the detectors do not see what a bad sensor says."""
+def bad_of(block: Block, verdicts: Sequence[RuleVerdict]) -> NDArray[np.bool_]:
+    """Return where a reading is not to be believed, bool (tanks, steps, channels)."""
     bad = np.zeros(block.mask.shape, dtype=bool)
     for verdict in verdicts:
         if verdict.bad is not None:
             bad |= verdict.bad
-    return Block(
-        block.tanks, block.channels, block.start_ms, block.step_s, block.values, block.mask & ~bad
-    )
+    return bad
+
+
+def without_bad(block: Block, verdicts: Sequence[RuleVerdict]) -> Block:
+    """Return a block in which the detectors do not see what a bad sensor says."""
+    mask = block.mask & ~bad_of(block, verdicts)
+    return Block(block.tanks, block.channels, block.start_ms, block.step_s, block.values, mask)
