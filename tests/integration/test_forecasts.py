@@ -15,31 +15,18 @@ from tankwatch.core.actor import Role
 from tankwatch.errors import ModelError, UsageError
 from tankwatch.jobs.context import Context
 from tankwatch.jobs.train import train
-from tankwatch.scoring.forecast import forecast, usual_horizon
+from tankwatch.scoring.forecast import forecast
 from tankwatch.scoring.wording import limit_sentence
-from tankwatch.settings import Settings
-from tankwatch.store.champions import promote
 from tankwatch.store.engine import Engine, connect, reading, writing
-from tankwatch.store.plant import Tank, ensure_tanks, set_limits, tank_ids
-from tankwatch.store.registry import Artefact, load_artefact, store_model
+from tankwatch.store.plant import ensure_tanks, set_limits, tank_ids
+from tankwatch.store.registry import Artefact, load_artefact
 from tankwatch.store.tanks import find_tank_called
 from tests.integration.browser import DRAWN, PHONE, has_room, log_in, looking
-from tests.integration.charted import FACTS
+from tests.integration.foreseen import LEARNED, LIMIT, SITE, STEPS, TANKS, fill, settings_of
 from tests.integration.logins import add_login
 from tests.integration.page_reader import check
-from tests.integration.plant import at, make_context, make_settings, quiet_values, store
+from tests.integration.plant import at, make_context, quiet_values, store
 from tests.integration.web_server import Served, served
-
-LEARNED, STEPS, TANKS = 1440, 1500, 6
-LIMIT = 2.5
-SITE = "north"
-MODEL = {"forecaster_units": (8,), "forecaster_epochs": 3}
-
-
-def settings_of(home: Path, detector: str = "fused") -> Settings:
-    return make_settings(
-        home, detect={"detector": detector}, model=MODEL, channels={"pressure": {"high": LIMIT}}
-    )
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +47,7 @@ def trained(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def context(engine: Engine, tmp_path: Path, trained: Artefact) -> Context:
     """The six tanks; the second has risen for half an hour, to where it never was."""
     context = make_context(engine, settings_of(tmp_path))
-    values = quiet_values(TANKS, STEPS)
-    level = values[1, STEPS - 31, 0]
-    values[1, -30:, 0] = level + (LIMIT - 0.2 - level) * np.arange(1, 31) / 30
-    store(engine, values, slice(0, STEPS))
-    with writing(engine) as connection:
-        version = store_model(connection, trained, FACTS, reason="the first")
-        promote(connection, version, at=at(LEARNED), reason="the first")
+    fill(engine, trained)
     return context
 
 
@@ -191,17 +172,6 @@ def test_tank_of_bad_sensors_alone_is_told_so(context: Context, web: Served) -> 
     assert "read lately by a sensor to be believed" in ask(web, "TK-5")["basis"]
 
 
-@pytest.mark.parametrize(
-    ("step_s", "response_s", "steps"),
-    [(60, None, 60), (60, 7200.0, 120), (10, None, 360), (600, 60.0, 6), (7000, 0.0, 1)],
-)
-def test_an_hour_at_least_is_looked_ahead_whatever_a_step_is(
-    tmp_path: Path, step_s: int, response_s: float | None, steps: int
-) -> None:
-    settings = make_settings(tmp_path, grid={"step_s": step_s})
-    assert usual_horizon(Tank(1, "TK-1", SITE, response_s), settings) == steps
-
-
 def test_tank_without_a_forecast_is_told_why(context: Context, web: Served) -> None:
     with writing(context.engine) as connection:
         ensure_tanks(connection, ["NEW"], site=SITE, at=at(STEPS))
@@ -292,3 +262,35 @@ def test_chart_goes_on_with_what_is_expected(
         page.wait_for_function("() => !document.getElementById('chart').hasAttribute('aria-busy')")
         page.keyboard.press("End")
         assert asked == []
+
+
+def test_chart_asks_again_after_a_failure_and_its_link_stays_in_focus(
+    browser: Browser, context: Context, web: Served
+) -> None:
+    add_login(context.engine, "kim", Role.VIEWER)
+    away = '{"title": "the database is away"}'
+    with looking(browser, str(web.client.base_url), refused=503) as page:
+        page.clock.install()
+        page.route("**/forecast", lambda route: route.fulfill(status=503, body=away))
+        log_in(page, "kim", path=f"/tanks/{SITE}/TK-2?hours=24")
+        told = page.locator("#foretold")
+        expect(told).to_have_text("No forecast: the database is away")
+        link = page.get_by_role("link", name="What is expected next as a table")
+        link.focus()
+        page.unroute("**/forecast")
+        page.clock.fast_forward(31_000)
+        expect(told).to_contain_text("Pressure reaches its high limit of 2.5 kPa in")
+        expect(link).to_be_focused()
+        # The links to stretches of time show what lies ahead, too.
+        page.get_by_role("link", name="6 h", exact=True).click()
+        last = round(at(STEPS - 1).timestamp() * 1000)
+        chart = page.locator("#chart")
+        expect(chart).to_have_attribute(
+            "data-shown", f"{last - 6 * 3_600_000},{last + 61 * 60_000}"
+        )
+        # A page that stays open while the tank is silent takes back what it said.
+        silent = '{"t": [], "channels": [], "basis": "nothing for 31 min", "step_ms": 60000}'
+        page.route("**/forecast", lambda route: route.fulfill(status=200, body=silent))
+        page.clock.fast_forward(6 * 60_000)
+        expect(told).to_have_text("nothing for 31 min")
+        expect(chart).to_have_attribute("data-ahead", "0")

@@ -1,4 +1,4 @@
-"""A forecast in words."""
+"""How far a forecast looks, and how it is told."""
 
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from tankwatch.detectors.rollout import TimeToLimit
-from tankwatch.scoring.forecast import Forecast, LimitAhead
+from tankwatch.scoring.forecast import Forecast, LimitAhead, usual_horizon
 from tankwatch.scoring.wording import basis_sentence, limit_sentence
+from tankwatch.settings import Settings
+from tankwatch.store.plant import Tank
 
 UTC = ZoneInfo("UTC")
 FOUND = Forecast(3, ("pressure",), ("kPa",), (False,), 0, 60, np.zeros((3, 90, 1)), ())
@@ -68,3 +70,14 @@ def test_basis_names_what_is_not_believed() -> None:
     assert one.endswith(" Temperature is left out: its sensor is not to be believed.")
     two = basis_sentence(replace(FOUND, untrusted=("a", "b")), UTC)
     assert two.endswith(" A and b are left out: their sensors are not to be believed.")
+
+
+@pytest.mark.parametrize(
+    ("step_s", "response_s", "steps"),
+    [(60, None, 60), (60, 7200.0, 120), (10, None, 360), (600, 60.0, 6), (7000, 0.0, 1)],
+)
+def test_an_hour_at_least_is_looked_ahead_whatever_a_step_is(
+    step_s: int, response_s: float | None, steps: int
+) -> None:
+    settings = Settings.model_validate({"grid": {"step_s": step_s}})
+    assert usual_horizon(Tank(1, "TK-1", "north", response_s), settings) == steps
