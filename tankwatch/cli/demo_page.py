@@ -1,5 +1,6 @@
 """The demo with its page: readings that end at the present, operators, and the server beside it."""
 
+import os
 import secrets
 import subprocess
 import sys
@@ -21,7 +22,13 @@ from tankwatch.store.people import add_operator, set_password_hash
 OPERATORS = {"kim": Role.OPERATOR, "ada": Role.ADMIN, "guest": Role.VIEWER}
 _FILES = ("history.csv.gz", "live.csv.gz", "labels.csv")
 _TIMES = ("timestamp", "start", "end")
-_HOUR = timedelta(hours=1)
+_SERVER = """
+import sys
+from tankwatch.parent import end_with_parent
+end_with_parent(int(sys.argv.pop(1)))
+from tankwatch.cli import main
+main()
+"""
 
 
 def move_sample(sample: Path, folder: Path, *, now: datetime) -> Path:
@@ -74,10 +81,8 @@ def serving(config: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
     Raises:
         SettingsError: it does not begin to serve; the message says why.
     """
-    program = [sys.executable, "-c", "from tankwatch.cli import main; main()"]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        [*program, "--config", str(config), "serve"], stderr=subprocess.PIPE, text=True
-    ) as server:
+    program = [sys.executable, "-c", _SERVER, str(os.getpid()), "--config", str(config), "serve"]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603
         assert server.stderr is not None  # noqa: S101 - a pipe, as asked for
         told = server.stderr.readline().strip()
         if "listening at" not in told:

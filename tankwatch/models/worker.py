@@ -5,10 +5,7 @@ parent's process id.  Progress goes to standard output, a JSON object a line; an
 remedy goes to ``FOLDER/error.txt``, because TensorFlow writes its own notes to standard error.
 """
 
-import ctypes
 import json
-import os
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +17,7 @@ import numpy as np
 from tankwatch.errors import TrainingError
 from tankwatch.models.forecaster_spec import ForecasterSpec, SeriesSet
 from tankwatch.models.spec import AutoencoderSpec
+from tankwatch.parent import end_with_parent
 
 _PROBES = 256  # windows of each kind, held-out ones and noise, on which the export is checked
 _PROBE_STEPS = 60
@@ -28,7 +26,7 @@ _SERIES = ("", "_targets", "_mask", "_resets")
 
 def main(folder: Path, parent: int) -> int:
     """Run the task in `folder` for the process `parent`, and return the exit code."""
-    _end_with_parent(parent)
+    end_with_parent(parent)
     try:
         from tankwatch.models import training  # noqa: PLC0415 - loads tensorflow
     except ImportError as error:
@@ -129,16 +127,6 @@ def _forecaster(
 def _fail(folder: Path, message: str) -> int:
     (folder / "error.txt").write_text(message, "utf-8")
     return 1
-
-
-def _end_with_parent(parent: int) -> None:
-    """Have the kernel end this process if the one that started it dies (Linux)."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
-        # The parent may have died before the line above; it may also rightly be process 1.
-        if os.getppid() != parent:
-            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable
-from contextlib import closing
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,15 +21,7 @@ def test_alarms_arrive_on_the_page_of_the_demo_and_it_stays_until_it_is_stopped(
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    words = ("demo", "--dir", "demo", "--serve", "--port", str(port))
-    with subprocess.Popen(
-        command(*words),
-        cwd=tmp_path,
-        env=environment(PYTHONUNBUFFERED="1"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as program:
+    with demo(tmp_path, port) as program:
         assert program.stdout is not None
         told = read_until(program.stdout, "(viewer)")
         with closing(logged_in(f"http://127.0.0.1:{port}", told)) as page:
@@ -40,6 +33,34 @@ def test_alarms_arrive_on_the_page_of_the_demo_and_it_stays_until_it_is_stopped(
     assert counts[0] == 0 < counts[1]
     begun = [parse_time(one["started_at"]) for one in _incidents(tmp_path)]
     assert max(begun) > datetime.now(UTC) - timedelta(days=2, hours=2)
+
+
+def test_no_page_is_left_of_a_demo_that_was_killed(tmp_path: Path) -> None:
+    port = free_port()
+    with demo(tmp_path, port) as program:
+        assert program.stdout is not None
+        told = read_until(program.stdout, "(viewer)")
+        logged_in(f"http://127.0.0.1:{port}", told).close()
+        program.kill()
+    deadline_s = time.monotonic() + 30
+    with suppress(httpx.ConnectError):
+        while httpx.get(f"http://127.0.0.1:{port}/login").status_code:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+
+
+@contextmanager
+def demo(folder: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
+    """Run the demo with its page."""
+    with subprocess.Popen(
+        command("demo", "--dir", "demo", "--serve", "--port", str(port)),
+        cwd=folder,
+        env=environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as program:
+        yield program
 
 
 def read_until(told: Iterable[str], mark: str) -> str:

@@ -29,6 +29,7 @@ BASE = {
     "settings_text",
     "clock",
     "errors",
+    "parent",
 }
 # From the top down; the layers of one row never import each other, but for those of the base.
 ORDER: list[set[str]] = [

@@ -222,8 +222,8 @@ train_autoencoders([(ones, ones)], spec=spec, run=Run())
 
 WATCH_PARENT = """
 import os, subprocess, sys
-child = "import sys, time, tankwatch.models.worker as worker;"
-child += "worker._end_with_parent(int(sys.argv[1])); print('watching', flush=True); time.sleep(600)"
+child = "import sys, time, tankwatch.parent as parent;"
+child += "parent.end_with_parent(int(sys.argv[1])); print('watching', flush=True); time.sleep(600)"
 command = [sys.executable, "-c", child, str(os.getpid())]
 subprocess.run(command)
 """
@@ -270,8 +270,8 @@ def test_a_child_at_work_ends_when_its_parent_is_killed() -> None:
 
 def test_process_one_may_be_the_parent() -> None:
     script = (
-        "import os, tankwatch.models.worker as worker\n"
-        "worker._end_with_parent(os.getppid())\n"
+        "import os, tankwatch.parent as parent\n"
+        "parent.end_with_parent(os.getppid())\n"
         "print('runs on')\n"
     )
     done = subprocess.run(
