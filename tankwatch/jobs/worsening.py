@@ -7,7 +7,8 @@ from tankwatch.core.settling import Found
 from tankwatch.core.severity import SeverityRule, Sight
 from tankwatch.core.times import human_duration
 from tankwatch.jobs.desk import Desk, Window
-from tankwatch.jobs.incidents import ACTOR, mail_domain, reason_of
+from tankwatch.jobs.incidents import ACTOR, mail_domain
+from tankwatch.notify import wording
 from tankwatch.settings_severity import SeverityRules
 from tankwatch.store.corrections import correct_incident
 from tankwatch.store.incidents import Opening, StoredIncident, set_outlook
@@ -51,7 +52,7 @@ def worsen(desk: Desk, window: Window, one: Found, stored: StoredIncident) -> No
     if incident.ended_at is not None and one.returned is not None:
         correct_incident(desk.connection, key, severity=found.value)
         return
-    why = f"{incident.severity.value} becomes {found.value}: {_why(desk, window, one)}"
+    why = f"from {incident.severity.value} to {found.value}: {_why(desk, window, one)}"
     if not raise_severity(desk.connection, key, found, at=desk.now, actor=ACTOR, reason=why):
         return
     if window.outlook is not None:
@@ -66,11 +67,17 @@ def worsen(desk: Desk, window: Window, one: Found, stored: StoredIncident) -> No
 
 
 def _why(desk: Desk, window: Window, one: Found) -> str:
-    told = [reason_of(event) for event in one.joins]
+    """Return why it got worse, for its history and for whoever is told."""
+    told = [
+        f"{wording.SYMPTOM_WORDS[event.symptom]} ({wording.found_by(event.source)}, score "
+        f"{wording.score_text(event.peak)})"
+        for event in one.joins
+    ]
     left = _time_left(window.outlook)
     if left is not None and left <= desk.context.settings.severity.alarm_within_s:
-        told.append(f"limit in {human_duration(left)} at the earliest")
-    return "; ".join(told) or f"score {one.peak:.3g} of threshold 1.0"
+        told.append(f"its limit in {human_duration(left)} at the earliest")
+    score = f"its score reached {wording.score_text(one.peak)} where 1.0 is the threshold"
+    return " and ".join(told) or score
 
 
 def _time_left(outlook: Outlook | None) -> float | None:

@@ -49,7 +49,7 @@ def incident_facts(notice: Notice, evidence: Evidence, zone: ZoneInfo) -> list[F
         until,
         Fact("Duration", duration),
         Fact("Peak score", f"{wording.score_text(incident.peak_score)} (threshold 1.0)"),
-        Fact("Found by", _found_by(incident.detector)),
+        Fact("Found by", wording.found_by(incident.detector)),
     ]
 
 
@@ -67,10 +67,6 @@ def reading_lines(notice: Notice, evidence: Evidence, zone: ZoneInfo) -> list[Re
         )
         for finding in latest_findings(evidence)
     ]
-
-
-def _found_by(detector: str) -> str:
-    return wording.RULE_WORDS.get(detector, f"{wording.channel_label(detector)} detector")
 
 
 def _value(finding: Finding) -> str:

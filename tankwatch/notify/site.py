@@ -136,11 +136,11 @@ def site_sentence(notice: SiteNotice, zone: ZoneInfo) -> str:
             f"at {began} and lasted {lasted}."
         )
     raised = [member.raised_at for member in notice.members]
-    within = human_duration((max(raised) - min(raised)).total_seconds())
+    within_s = (max(raised) - min(raised)).total_seconds()
+    within = f"within {human_duration(within_s)}" if within_s else "at the same time"
     return (
-        f"{_count(notice)} of the {notice.site_tanks} tanks of site {site} were raised within "
-        f"{within} for {what}, the first since {began}: what moves a whole site at once is told "
-        f"once."
+        f"{_count(notice)} of the {notice.site_tanks} tanks of site {site} were raised {within} "
+        f"for {what}, the first since {began}: what moves a whole site at once is told once."
     )
 
 

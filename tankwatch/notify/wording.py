@@ -120,6 +120,11 @@ def span(low: float, high: float, unit: str, *beside: float) -> str:
     return f"{number(low, places)} to {number(high, places)} {unit_label(unit)}".strip()
 
 
+def found_by(source: str) -> str:
+    """Return a detector or rule as people call it: ``limit rule``."""
+    return RULE_WORDS.get(source, f"{channel_label(source)} detector")
+
+
 def percent(share: float) -> str:
     """Return a share of 0 to 1 as ``87 %``."""
     return f"{round(100 * share)} %"

@@ -124,10 +124,12 @@ def test_alert_pages_nobody_until_a_limit_makes_it_an_alarm_which_pages_once(
     go_on(context, box, values, 1640, 1700)
     ((_, _, mail),) = box.taken
     assert mail["Subject"].startswith("ALARM TK-2 pressure ")
-    assert "It got worse: alert becomes alarm: limit: above_limit, score" in text_of(mail)
+    assert "It got worse: from alert to alarm: above high limit (limit rule, score 1" in text_of(
+        mail
+    )
     events = history(context, after.incident_id)
     assert [event for event, _ in events] == ["raise", "join", "worsen"]
-    assert events[-1][1].startswith("alert becomes alarm: limit: above_limit")
+    assert events[-1][1].startswith("from alert to alarm: above high limit (limit rule, ")
 
 
 def test_what_was_acknowledged_and_gets_worse_asks_for_a_new_answer(
@@ -196,7 +198,7 @@ def test_score_that_grows_makes_an_alarm_and_late_readings_do_not_take_it_back(
     after = go_on(context, box, values, 1620, 1650)
     assert after.incident.severity is ALARM
     assert after.incident.peak_score >= line
-    assert "alert becomes alarm: score " in history(context, after.incident_id)[-1][1]
+    assert "from alert to alarm: its score reached " in history(context, after.incident_id)[-1][1]
     values[1, CROSSED:1650, 0] -= 1.8
     send(context, values, CROSSED, 1650, 1)
     (kept,) = incidents(engine)
@@ -256,7 +258,7 @@ def test_warning_of_a_limit_becomes_an_alarm_when_little_time_is_left(
     (one,) = (one for one in incidents(engine) if one.incident.detector == "time_to_limit")
     events = history(context, one.incident_id)
     assert [event for event, _ in events] == ["raise", "worsen"]
-    assert events[1][1].startswith("alert becomes alarm: limit in ")
+    assert events[1][1].startswith("from alert to alarm: its limit in ")
     assert one.incident.severity is ALARM
     assert one.incident.outlook is not None
     assert one.incident.outlook.earliest_s <= 400
