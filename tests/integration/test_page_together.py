@@ -111,7 +111,7 @@ def test_page_tells_it_in_a_sentence_with_its_tanks_and_what_to_check(
 ) -> None:
     front, _ = fill(engine)
     page = check(kim.get(f"/site-incidents/{front}").text)
-    assert "4 of the 5 tanks of site north were raised within" in page.text
+    assert "4 of the 5 tanks of site north were raised at the same time for" in page.text
     assert [row[0].split()[0] for row in page.rows[1:]] == ["D", "C", "B", "A"]
     assert "What does the weather do" in page.text
     assert "Acknowledge all 4" in page.text
