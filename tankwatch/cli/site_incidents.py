@@ -40,9 +40,14 @@ def site_incidents(
             raise UsageError(message)
         if ack:
             who, now = actor(by), clock.now()
-            seen = written(
-                context.engine, lambda held: acknowledge_together(held, found[0], by=who, at=now)
-            )
+            done: set[int] = set()
+
+            def note(connection: Connection) -> None:
+                # Done again, as the answer to the commit was lost, it finds nothing left to do.
+                done.update(acknowledge_together(connection, found[0], by=who, at=now))
+
+            written(context.engine, note)
+            seen = sorted(done)
             if json:
                 print_json({"site_incident": number, "acknowledged": seen})
             else:

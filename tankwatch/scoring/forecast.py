@@ -87,7 +87,10 @@ class Forecast:
 
 
 def usual_horizon(tank: Tank, settings: Settings) -> int:
-    """Return how many steps ahead a tank is looked at: its response time, an hour at least."""
+    """Return how many steps ahead a tank is looked at: its response time, an hour at least.
+
+    It is never more than `MOST_STEPS`, which is less than an hour where steps are of one second.
+    """
     own = tank.response_s
     seconds = settings.limit_ahead.response_s if own is None else own
     return min(math.ceil(max(seconds, _LEAST_S) / settings.grid.step_s), MOST_STEPS)
@@ -168,7 +171,9 @@ def forecast(
 
 def _check_heard(tank: Tank, settings: Settings, *, silent_s: float) -> None:
     """Raise if the time that is left would be counted from a reading of long ago."""
-    if silent_s > settings.detect.stale_s:
+    # As the rule counts it, in whole steps, and one more for the step that is under way.
+    steps_s = (stale_steps(settings) + 1) * settings.grid.step_s
+    if silent_s > max(settings.detect.stale_s, steps_s):
         message = f"{tank.name!r} has sent nothing for {human_duration(silent_s)}"
         raise ModelError(message)
 

@@ -38,6 +38,8 @@ def acknowledge_together(
         numbers of the incidents that nobody had seen before, each acknowledged now.
     """
     unseen = _hold_unseen(connection, one.incident_ids)
+    if not unseen:
+        return []
     why = reason or f"acknowledged with site incident {one.site_incident_id}"
     for key in unseen:
         acknowledge(connection, key, by=by, at=at, reason=why)

@@ -50,6 +50,8 @@ def acknowledge(
     service: Service = request.app.state.service
     reason = one_line(form, "reason")
 
+    done: set[int] = set()
+
     def note(connection: Connection) -> None:
         one = _need(connection, uid)
         try:
@@ -58,8 +60,10 @@ def acknowledge(
             )
         except UsageError as error:
             raise late(str(error)) from error
-        if not seen:
+        # Done again, as the answer to the commit was lost, it finds nothing left to do.
+        if not seen and not done:
             raise late("all of it is acknowledged already")
+        done.update(seen)
 
     # It holds many incidents, so it and a pass may each wait for what the other holds.
     written(service.engine, note, patience_s=_PATIENCE_S)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tankwatch.core.times import parse_time
 from tests.acceptance.gateway import free_port
@@ -43,10 +44,13 @@ def test_no_page_is_left_of_a_demo_that_was_killed(tmp_path: Path) -> None:
         logged_in(f"http://127.0.0.1:{port}", told).close()
         program.kill()
     deadline_s = time.monotonic() + 30
-    with suppress(httpx.ConnectError):
+    with suppress(httpx.TransportError):
         while httpx.get(f"http://127.0.0.1:{port}/login").status_code:
             assert time.monotonic() < deadline_s
             time.sleep(0.1)
+    time.sleep(1)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/login")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """How far a forecast looks, and how it is told."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from tankwatch.detectors.rollout import TimeToLimit
-from tankwatch.scoring.forecast import Forecast, LimitAhead, usual_horizon
+from tankwatch.errors import ModelError
+from tankwatch.scoring.forecast import Forecast, LimitAhead, _check_heard, usual_horizon
 from tankwatch.scoring.wording import basis_sentence, limit_sentence
 from tankwatch.settings import Settings
 from tankwatch.store.plant import Tank
@@ -81,3 +83,15 @@ def test_an_hour_at_least_is_looked_ahead_whatever_a_step_is(
 ) -> None:
     settings = Settings.model_validate({"grid": {"step_s": step_s}})
     assert usual_horizon(Tank(1, "TK-1", "north", response_s), settings) == steps
+
+
+@pytest.mark.parametrize(
+    ("step_s", "silent_s", "is_silent"),
+    [(60, 1800, False), (60, 1900, True), (3600, 7000, False), (3600, 7300, True)],
+)
+def test_tank_that_sends_once_a_step_is_not_silent(
+    step_s: int, silent_s: float, *, is_silent: bool
+) -> None:
+    settings = Settings.model_validate({"grid": {"step_s": step_s}})
+    with pytest.raises(ModelError, match="sent nothing") if is_silent else nullcontext():
+        _check_heard(Tank(1, "TK-1", "north"), settings, silent_s=silent_s)

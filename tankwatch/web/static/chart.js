@@ -18,7 +18,7 @@
     splits: (_, __, low, high) => [0, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000].filter((at) => at >= low && at <= high),
     values: (_, at) => at.map(String),
   };
-  const LEAST = 2 * MINUTE, WAIT_MS = 120, NEWS_MS = 30e3, AHEAD_MS = 5 * MINUTE, NEAR = 0.6;
+  const LEAST = 2 * MINUTE, WAIT_MS = 120, NEWS_MS = 30e3, AHEAD_MS = 5 * MINUTE, RETRY_MS = 20e3, NEAR = 0.6;
   const root = document.getElementById("chart");
   if (!root || !window.uPlot) return;
 
@@ -28,7 +28,7 @@
   const state = {
     from: Number(root.dataset.from), until: Number(root.dataset.until),
     data: null, plots: [], request: null, timer: 0, requests: 0,
-    ahead: null, aheadOf: null, aheadAsked: 0, aheadWait: 0, isLooking: false,
+    ahead: null, aheadOf: null, aheadAsked: 0, hasFailed: false, isLooking: false,
   };
   const foresight = document.getElementById("forecast"), foretold = document.getElementById("foretold");
   const sync = uPlot.sync("tank");
@@ -121,7 +121,8 @@
     const last = state.data ? state.data.last_ms : null;
     if (!foresight || last === null || state.until < last - MINUTE) return;
     const isNew = state.aheadOf !== last, wasUnknown = state.aheadOf === null;
-    if (state.isLooking || Date.now() - state.aheadAsked < (isNew ? state.aheadWait : AHEAD_MS)) return;
+    const wait = state.hasFailed ? RETRY_MS : isNew ? 0 : AHEAD_MS;
+    if (state.isLooking || Date.now() - state.aheadAsked < wait) return;
     state.isLooking = true;
     state.aheadAsked = Date.now();
     try {
@@ -130,11 +131,11 @@
       const found = await answer.json();
       state.ahead = found.t.length ? { ...found, until: found.t[found.t.length - 1] + found.step_ms } : null;
       state.aheadOf = last;
-      state.aheadWait = 0;
+      state.hasFailed = false;
       foretell(found);
     } catch (error) {
       state.ahead = null;
-      state.aheadWait = NEWS_MS;
+      state.hasFailed = true;
       foretell({ channels: [], basis: `No forecast: ${error.message}` });
     } finally {
       state.isLooking = false;
@@ -144,15 +145,15 @@
     root.dataset.ahead = state.ahead ? state.ahead.t.length : 0;
   }
 
-  // Said only where it is news; the link below stays where it is.
+  // Read aloud only where it is news: the basis names the newest reading, so it is new each time.
   function foretell(found) {
-    const list = document.createElement("ul"), basis = document.createElement("p");
+    const list = document.createElement("ul"), [news, basis] = foretold.children;
     for (const one of found.channels) {
       for (const limit of one.limits) list.append(Object.assign(document.createElement("li"), { textContent: limit.says }));
     }
-    basis.textContent = found.basis;
-    if (foretold.textContent === list.textContent + basis.textContent) return;
-    foretold.replaceChildren(...(list.children.length ? [list] : []), basis);
+    const told = found.channels.length ? list : Object.assign(document.createElement("p"), { textContent: found.basis });
+    basis.textContent = found.channels.length ? found.basis : "";
+    if (news.textContent !== told.textContent) news.replaceChildren(...(told.textContent ? [told] : []));
   }
 
   async function news() {
@@ -204,7 +205,7 @@
     return [[one.limit_low, "low limit"], [one.limit_high, "high limit"]].filter(([at]) => at !== null);
   }
 
-  function range(one) {
+  function range(one, foreseen) {
     return (plot, low, high) => {
       if (low === null) return [0, 1];
       if (one.score) return [0, Math.max(1.25, high * 1.08)];
@@ -212,7 +213,7 @@
       let [least, most] = [low, high];
       // A wide band may be cut off, so that it does not flatten the curve.
       const [first, last] = plot.series[0].idxs ?? [0, plot.data[0].length - 1];
-      const bands = [...(one.expected_low.length ? plot.data.slice(1, 3) : []), ...(ahead(one) ? plot.data.slice(-3, -1) : [])];
+      const bands = [...(one.expected_low.length ? plot.data.slice(1, 3) : []), ...(foreseen ? plot.data.slice(-3, -1) : [])];
       for (const edges of bands) {
         for (let at = first; at <= last; at += 1) {
           if (edges[at] === null) continue;
@@ -297,7 +298,7 @@
         drag: { x: true, y: false, setScale: false },
         bind: { dblclick: () => () => zoom(4) },
       },
-      scales: { x: { time: true, min: state.from, max: state.until }, y: { range: range(one), ...(one.score ? { distr: 4, asinh: 2 } : {}) } },
+      scales: { x: { time: true, min: state.from, max: state.until }, y: { range: range(one, foreseen), ...(one.score ? { distr: 4, asinh: 2 } : {}) } },
       axes: [{ ...axis, values: TIMES }, { ...axis, size: 62, ...(one.score ? SCORES : {}) }],
       series: [
         { label: "time", value: (_, t) => (t === null ? "–" : moment(t)) },
